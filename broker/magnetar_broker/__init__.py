@@ -1,0 +1,1 @@
+"""The embedded broker: a small Pulsar for one host."""

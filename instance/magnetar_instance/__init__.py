@@ -1,0 +1,1 @@
+"""One Pulsar function instance, in Python."""

@@ -1,0 +1,25 @@
+"""The messages of function.proto; written by scripts/protos."""
+
+from . import enum_values, message_class
+
+globals().update(enum_values("proto.ProcessingGuarantees"))
+globals().update(enum_values("proto.SubscriptionType"))
+globals().update(enum_values("proto.SubscriptionPosition"))
+globals().update(enum_values("proto.CompressionType"))
+globals().update(enum_values("proto.FunctionState"))
+Resources = message_class("proto.Resources")
+RetryDetails = message_class("proto.RetryDetails")
+FunctionDetails = message_class("proto.FunctionDetails")
+ConsumerSpec = message_class("proto.ConsumerSpec")
+MessagePayloadProcessorSpec = message_class("proto.MessagePayloadProcessorSpec")
+ProducerSpec = message_class("proto.ProducerSpec")
+BatchingSpec = message_class("proto.BatchingSpec")
+CryptoSpec = message_class("proto.CryptoSpec")
+SourceSpec = message_class("proto.SourceSpec")
+SinkSpec = message_class("proto.SinkSpec")
+PackageLocationMetaData = message_class("proto.PackageLocationMetaData")
+FunctionAuthenticationSpec = message_class("proto.FunctionAuthenticationSpec")
+FunctionMetaData = message_class("proto.FunctionMetaData")
+Instance = message_class("proto.Instance")
+Assignment = message_class("proto.Assignment")
+ServiceRequest = message_class("proto.ServiceRequest")

@@ -1,0 +1,1 @@
+"""A functions worker for Apache Pulsar, in Python."""

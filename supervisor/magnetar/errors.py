@@ -1,0 +1,45 @@
+"""What can go wrong with a request, named for the state of the thing asked for; each carries its HTTP status."""
+
+
+class RequestError(Exception):
+    """Raised when a request cannot be carried out; its message is one line that says what to do."""
+
+    status = 500
+
+
+class RefusedError(RequestError):
+    """Raised when a request's content is not acceptable (Pulsar answers 400, an existing name included)."""
+
+    status = 400
+
+
+class UnknownFunctionError(RequestError):
+    """Raised when no function has the name."""
+
+    status = 404
+
+
+class OutOfDateError(RequestError):
+    """Raised when another change of the same function came first."""
+
+    status = 400
+
+
+class NotReadyError(RequestError):
+    """Raised while the worker, its leader or a broker connection is still starting; the message names the step."""
+
+    status = 503
+
+
+class TimedOutError(RequestError):
+    """Raised when an answer did not come in time (trigger)."""
+
+    status = 408
+
+
+class BrokerRefusedError(RequestError):
+    """Raised when the broker's admin API answers with an error; `status` is the broker's own."""
+
+    def __init__(self, message: str, status: int = 500) -> None:
+        super().__init__(message)
+        self.status = status

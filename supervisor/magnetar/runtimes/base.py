@@ -1,0 +1,121 @@
+"""How an instance is run: the boundary between the supervision of instances and threads, processes or pods."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from magnetar_instance.proto.control import FunctionStatus, MetricsData
+from magnetar_instance.proto.function import FunctionDetails
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """All that a runtime needs to start one instance.
+
+    `package` is the function's code as a file on this host (named as it was uploaded); `function_id` and
+    `function_version` are fresh UUIDs, as Pulsar's worker sends them.
+    """
+
+    details: FunctionDetails
+    instance_id: int
+    package: Path
+    function_id: str
+    function_version: str
+
+    @property
+    def fqfn(self) -> str:
+        """The function's name as `tenant/namespace/name`."""
+        return f"{self.details.tenant}/{self.details.namespace}/{self.details.name}"
+
+    @property
+    def fqiid(self) -> str:
+        """The instance's name as `tenant/namespace/name:id`, Pulsar's spelling."""
+        return f"{self.fqfn}:{self.instance_id}"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The instance is subscribed to its inputs."""
+
+
+@dataclass(frozen=True)
+class BootFailed:
+    """The instance can't run until its package or config changes: it is not retried (import error, refused config)."""
+
+    reason: str
+    traceback: tuple[str, ...] = ()
+
+
+Notice = Ready | BootFailed
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How an instance ended; exactly one of `code` and `signal` is set for a process, none for a thread that returned."""
+
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    last_lines: tuple[str, ...] = field(default=())
+
+    def describe(self) -> str:
+        """Return one sentence for status and log."""
+        if self.reason:
+            return self.reason
+        if self.signal is not None:
+            return f"ended by signal {self.signal}"
+        return f"ended with exit code {self.code}" if self.code is not None else "ended"
+
+
+class RunningInstance(Protocol):
+    """An instance that was started; it has ended once `wait` returns."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; of the worker itself for a thread."""
+
+    @property
+    def grpc_port(self) -> int | None:
+        """Where the instance serves gRPC on loopback; None for a thread."""
+
+    @property
+    def metrics_port(self) -> int | None:
+        """Where the instance serves its metrics on loopback; None for a thread."""
+
+    @property
+    def log_file(self) -> Path:
+        """The file that the function's log records and prints go to."""
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """Yield what the instance tells of itself, until it ends. Iterated once, by its supervisor."""
+
+    async def wait(self) -> Exit:
+        """Wait for the end; may be called more than once and after the end."""
+
+    async def stop(self, grace: float) -> None:
+        """End it: politely, after `grace` seconds by force. Returns when it has ended (a stuck thread: is abandoned)."""
+
+    async def status(self) -> FunctionStatus:
+        """Ask for its status (5 s at most). Raises ConnectionError when it does not answer."""
+
+    async def metrics(self) -> MetricsData:
+        """Ask for its figures (5 s at most). Raises ConnectionError when it does not answer."""
+
+    async def metrics_text(self) -> str:
+        """Return its Prometheus text, or raise ConnectionError."""
+
+
+class Runtime(Protocol):
+    """Starts instances of one kind; an async context manager that ends them all when it is left."""
+
+    @property
+    def name(self) -> str:
+        """`process`, `thread` or `kubernetes`."""
+
+    async def start(self, spec: InstanceSpec) -> RunningInstance:
+        """Start an instance. Raises RuntimeStartError when that is not possible."""
+
+
+class RuntimeStartError(Exception):
+    """Raised when an instance could not even be started; the message says why and what to do."""
