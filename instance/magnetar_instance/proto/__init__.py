@@ -9,7 +9,9 @@ from importlib.resources import files
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 _pool = descriptor_pool.DescriptorPool()
-for _file in descriptor_pb2.FileDescriptorSet.FromString(files(__name__).joinpath("descriptors.binpb").read_bytes()).file:
+for _file in descriptor_pb2.FileDescriptorSet.FromString(
+    files(__name__).joinpath("descriptors.binpb").read_bytes()
+).file:
     _pool.AddSerializedFile(_file.SerializeToString())
 
 

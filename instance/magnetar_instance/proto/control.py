@@ -1,6 +1,6 @@
 """The messages of control.proto; written by scripts/protos."""
 
-from . import enum_values, message_class
+from . import message_class
 
 FunctionStatus = message_class("proto.FunctionStatus")
 MetricsData = message_class("proto.MetricsData")

@@ -1,20 +1,41 @@
-from google.protobuf.internal import containers as _containers
+from collections.abc import Iterable as _Iterable
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from google.protobuf.internal import containers as _containers
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FunctionStatus(_message.Message):
-    __slots__ = ("running", "failureException", "numRestarts", "numSuccessfullyProcessed", "numUserExceptions", "latestUserExceptions", "numSystemExceptions", "latestSystemExceptions", "averageLatency", "lastInvocationTime", "instanceId", "workerId", "numReceived", "numSourceExceptions", "latestSourceExceptions", "numSinkExceptions", "latestSinkExceptions")
+    __slots__ = (
+        "averageLatency",
+        "failureException",
+        "instanceId",
+        "lastInvocationTime",
+        "latestSinkExceptions",
+        "latestSourceExceptions",
+        "latestSystemExceptions",
+        "latestUserExceptions",
+        "numReceived",
+        "numRestarts",
+        "numSinkExceptions",
+        "numSourceExceptions",
+        "numSuccessfullyProcessed",
+        "numSystemExceptions",
+        "numUserExceptions",
+        "running",
+        "workerId",
+    )
     class ExceptionInformation(_message.Message):
         __slots__ = ("exceptionString", "msSinceEpoch")
         EXCEPTIONSTRING_FIELD_NUMBER: _ClassVar[int]
         MSSINCEEPOCH_FIELD_NUMBER: _ClassVar[int]
         exceptionString: str
         msSinceEpoch: int
-        def __init__(self, exceptionString: _Optional[str] = ..., msSinceEpoch: _Optional[int] = ...) -> None: ...
+        def __init__(self, exceptionString: str | None = ..., msSinceEpoch: int | None = ...) -> None: ...
+
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     FAILUREEXCEPTION_FIELD_NUMBER: _ClassVar[int]
     NUMRESTARTS_FIELD_NUMBER: _ClassVar[int]
@@ -49,17 +70,50 @@ class FunctionStatus(_message.Message):
     latestSourceExceptions: _containers.RepeatedCompositeFieldContainer[FunctionStatus.ExceptionInformation]
     numSinkExceptions: int
     latestSinkExceptions: _containers.RepeatedCompositeFieldContainer[FunctionStatus.ExceptionInformation]
-    def __init__(self, running: _Optional[bool] = ..., failureException: _Optional[str] = ..., numRestarts: _Optional[int] = ..., numSuccessfullyProcessed: _Optional[int] = ..., numUserExceptions: _Optional[int] = ..., latestUserExceptions: _Optional[_Iterable[_Union[FunctionStatus.ExceptionInformation, _Mapping]]] = ..., numSystemExceptions: _Optional[int] = ..., latestSystemExceptions: _Optional[_Iterable[_Union[FunctionStatus.ExceptionInformation, _Mapping]]] = ..., averageLatency: _Optional[float] = ..., lastInvocationTime: _Optional[int] = ..., instanceId: _Optional[str] = ..., workerId: _Optional[str] = ..., numReceived: _Optional[int] = ..., numSourceExceptions: _Optional[int] = ..., latestSourceExceptions: _Optional[_Iterable[_Union[FunctionStatus.ExceptionInformation, _Mapping]]] = ..., numSinkExceptions: _Optional[int] = ..., latestSinkExceptions: _Optional[_Iterable[_Union[FunctionStatus.ExceptionInformation, _Mapping]]] = ...) -> None: ...
+    def __init__(
+        self,
+        running: bool | None = ...,
+        failureException: str | None = ...,
+        numRestarts: int | None = ...,
+        numSuccessfullyProcessed: int | None = ...,
+        numUserExceptions: int | None = ...,
+        latestUserExceptions: _Iterable[FunctionStatus.ExceptionInformation | _Mapping[str, object]] | None = ...,
+        numSystemExceptions: int | None = ...,
+        latestSystemExceptions: _Iterable[FunctionStatus.ExceptionInformation | _Mapping[str, object]] | None = ...,
+        averageLatency: float | None = ...,
+        lastInvocationTime: int | None = ...,
+        instanceId: str | None = ...,
+        workerId: str | None = ...,
+        numReceived: int | None = ...,
+        numSourceExceptions: int | None = ...,
+        latestSourceExceptions: _Iterable[FunctionStatus.ExceptionInformation | _Mapping[str, object]] | None = ...,
+        numSinkExceptions: int | None = ...,
+        latestSinkExceptions: _Iterable[FunctionStatus.ExceptionInformation | _Mapping[str, object]] | None = ...,
+    ) -> None: ...
 
 class MetricsData(_message.Message):
-    __slots__ = ("receivedTotal", "processedSuccessfullyTotal", "systemExceptionsTotal", "userExceptionsTotal", "avgProcessLatency", "lastInvocation", "userMetrics", "receivedTotal_1min", "processedSuccessfullyTotal_1min", "systemExceptionsTotal_1min", "userExceptionsTotal_1min", "avgProcessLatency_1min")
+    __slots__ = (
+        "avgProcessLatency",
+        "avgProcessLatency_1min",
+        "lastInvocation",
+        "processedSuccessfullyTotal",
+        "processedSuccessfullyTotal_1min",
+        "receivedTotal",
+        "receivedTotal_1min",
+        "systemExceptionsTotal",
+        "systemExceptionsTotal_1min",
+        "userExceptionsTotal",
+        "userExceptionsTotal_1min",
+        "userMetrics",
+    )
     class UserMetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: float
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: float | None = ...) -> None: ...
+
     RECEIVEDTOTAL_FIELD_NUMBER: _ClassVar[int]
     PROCESSEDSUCCESSFULLYTOTAL_FIELD_NUMBER: _ClassVar[int]
     SYSTEMEXCEPTIONSTOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -84,10 +138,24 @@ class MetricsData(_message.Message):
     systemExceptionsTotal_1min: int
     userExceptionsTotal_1min: int
     avgProcessLatency_1min: float
-    def __init__(self, receivedTotal: _Optional[int] = ..., processedSuccessfullyTotal: _Optional[int] = ..., systemExceptionsTotal: _Optional[int] = ..., userExceptionsTotal: _Optional[int] = ..., avgProcessLatency: _Optional[float] = ..., lastInvocation: _Optional[int] = ..., userMetrics: _Optional[_Mapping[str, float]] = ..., receivedTotal_1min: _Optional[int] = ..., processedSuccessfullyTotal_1min: _Optional[int] = ..., systemExceptionsTotal_1min: _Optional[int] = ..., userExceptionsTotal_1min: _Optional[int] = ..., avgProcessLatency_1min: _Optional[float] = ...) -> None: ...
+    def __init__(
+        self,
+        receivedTotal: int | None = ...,
+        processedSuccessfullyTotal: int | None = ...,
+        systemExceptionsTotal: int | None = ...,
+        userExceptionsTotal: int | None = ...,
+        avgProcessLatency: float | None = ...,
+        lastInvocation: int | None = ...,
+        userMetrics: _Mapping[str, float] | None = ...,
+        receivedTotal_1min: int | None = ...,
+        processedSuccessfullyTotal_1min: int | None = ...,
+        systemExceptionsTotal_1min: int | None = ...,
+        userExceptionsTotal_1min: int | None = ...,
+        avgProcessLatency_1min: float | None = ...,
+    ) -> None: ...
 
 class HealthCheckResult(_message.Message):
     __slots__ = ("success",)
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     success: bool
-    def __init__(self, success: _Optional[bool] = ...) -> None: ...
+    def __init__(self, success: bool | None = ...) -> None: ...

@@ -1,9 +1,11 @@
-from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from collections.abc import Iterable as _Iterable
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -37,6 +39,7 @@ class FunctionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RUNNING: _ClassVar[FunctionState]
     STOPPED: _ClassVar[FunctionState]
+
 ATLEAST_ONCE: ProcessingGuarantees
 ATMOST_ONCE: ProcessingGuarantees
 EFFECTIVELY_ONCE: ProcessingGuarantees
@@ -55,30 +58,55 @@ RUNNING: FunctionState
 STOPPED: FunctionState
 
 class Resources(_message.Message):
-    __slots__ = ("cpu", "ram", "disk")
+    __slots__ = ("cpu", "disk", "ram")
     CPU_FIELD_NUMBER: _ClassVar[int]
     RAM_FIELD_NUMBER: _ClassVar[int]
     DISK_FIELD_NUMBER: _ClassVar[int]
     cpu: float
     ram: int
     disk: int
-    def __init__(self, cpu: _Optional[float] = ..., ram: _Optional[int] = ..., disk: _Optional[int] = ...) -> None: ...
+    def __init__(self, cpu: float | None = ..., ram: int | None = ..., disk: int | None = ...) -> None: ...
 
 class RetryDetails(_message.Message):
-    __slots__ = ("maxMessageRetries", "deadLetterTopic")
+    __slots__ = ("deadLetterTopic", "maxMessageRetries")
     MAXMESSAGERETRIES_FIELD_NUMBER: _ClassVar[int]
     DEADLETTERTOPIC_FIELD_NUMBER: _ClassVar[int]
     maxMessageRetries: int
     deadLetterTopic: str
-    def __init__(self, maxMessageRetries: _Optional[int] = ..., deadLetterTopic: _Optional[str] = ...) -> None: ...
+    def __init__(self, maxMessageRetries: int | None = ..., deadLetterTopic: str | None = ...) -> None: ...
 
 class FunctionDetails(_message.Message):
-    __slots__ = ("tenant", "namespace", "name", "className", "logTopic", "processingGuarantees", "userConfig", "runtime", "autoAck", "parallelism", "source", "sink", "resources", "packageUrl", "retryDetails", "secretsMap", "runtimeFlags", "componentType", "customRuntimeOptions", "builtin", "retainOrdering", "retainKeyOrdering", "subscriptionPosition")
+    __slots__ = (
+        "autoAck",
+        "builtin",
+        "className",
+        "componentType",
+        "customRuntimeOptions",
+        "logTopic",
+        "name",
+        "namespace",
+        "packageUrl",
+        "parallelism",
+        "processingGuarantees",
+        "resources",
+        "retainKeyOrdering",
+        "retainOrdering",
+        "retryDetails",
+        "runtime",
+        "runtimeFlags",
+        "secretsMap",
+        "sink",
+        "source",
+        "subscriptionPosition",
+        "tenant",
+        "userConfig",
+    )
     class Runtime(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         JAVA: _ClassVar[FunctionDetails.Runtime]
         PYTHON: _ClassVar[FunctionDetails.Runtime]
         GO: _ClassVar[FunctionDetails.Runtime]
+
     JAVA: FunctionDetails.Runtime
     PYTHON: FunctionDetails.Runtime
     GO: FunctionDetails.Runtime
@@ -88,6 +116,7 @@ class FunctionDetails(_message.Message):
         FUNCTION: _ClassVar[FunctionDetails.ComponentType]
         SOURCE: _ClassVar[FunctionDetails.ComponentType]
         SINK: _ClassVar[FunctionDetails.ComponentType]
+
     UNKNOWN: FunctionDetails.ComponentType
     FUNCTION: FunctionDetails.ComponentType
     SOURCE: FunctionDetails.ComponentType
@@ -138,29 +167,67 @@ class FunctionDetails(_message.Message):
     retainOrdering: bool
     retainKeyOrdering: bool
     subscriptionPosition: SubscriptionPosition
-    def __init__(self, tenant: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., className: _Optional[str] = ..., logTopic: _Optional[str] = ..., processingGuarantees: _Optional[_Union[ProcessingGuarantees, str]] = ..., userConfig: _Optional[str] = ..., runtime: _Optional[_Union[FunctionDetails.Runtime, str]] = ..., autoAck: _Optional[bool] = ..., parallelism: _Optional[int] = ..., source: _Optional[_Union[SourceSpec, _Mapping]] = ..., sink: _Optional[_Union[SinkSpec, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., packageUrl: _Optional[str] = ..., retryDetails: _Optional[_Union[RetryDetails, _Mapping]] = ..., secretsMap: _Optional[str] = ..., runtimeFlags: _Optional[str] = ..., componentType: _Optional[_Union[FunctionDetails.ComponentType, str]] = ..., customRuntimeOptions: _Optional[str] = ..., builtin: _Optional[str] = ..., retainOrdering: _Optional[bool] = ..., retainKeyOrdering: _Optional[bool] = ..., subscriptionPosition: _Optional[_Union[SubscriptionPosition, str]] = ...) -> None: ...
+    def __init__(
+        self,
+        tenant: str | None = ...,
+        namespace: str | None = ...,
+        name: str | None = ...,
+        className: str | None = ...,
+        logTopic: str | None = ...,
+        processingGuarantees: ProcessingGuarantees | str | None = ...,
+        userConfig: str | None = ...,
+        runtime: FunctionDetails.Runtime | str | None = ...,
+        autoAck: bool | None = ...,
+        parallelism: int | None = ...,
+        source: SourceSpec | _Mapping[str, object] | None = ...,
+        sink: SinkSpec | _Mapping[str, object] | None = ...,
+        resources: Resources | _Mapping[str, object] | None = ...,
+        packageUrl: str | None = ...,
+        retryDetails: RetryDetails | _Mapping[str, object] | None = ...,
+        secretsMap: str | None = ...,
+        runtimeFlags: str | None = ...,
+        componentType: FunctionDetails.ComponentType | str | None = ...,
+        customRuntimeOptions: str | None = ...,
+        builtin: str | None = ...,
+        retainOrdering: bool | None = ...,
+        retainKeyOrdering: bool | None = ...,
+        subscriptionPosition: SubscriptionPosition | str | None = ...,
+    ) -> None: ...
 
 class ConsumerSpec(_message.Message):
-    __slots__ = ("schemaType", "serdeClassName", "isRegexPattern", "receiverQueueSize", "schemaProperties", "consumerProperties", "cryptoSpec", "poolMessages", "messagePayloadProcessorSpec")
+    __slots__ = (
+        "consumerProperties",
+        "cryptoSpec",
+        "isRegexPattern",
+        "messagePayloadProcessorSpec",
+        "poolMessages",
+        "receiverQueueSize",
+        "schemaProperties",
+        "schemaType",
+        "serdeClassName",
+    )
     class ReceiverQueueSize(_message.Message):
         __slots__ = ("value",)
         VALUE_FIELD_NUMBER: _ClassVar[int]
         value: int
-        def __init__(self, value: _Optional[int] = ...) -> None: ...
+        def __init__(self, value: int | None = ...) -> None: ...
+
     class SchemaPropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+
     class ConsumerPropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+
     SCHEMATYPE_FIELD_NUMBER: _ClassVar[int]
     SERDECLASSNAME_FIELD_NUMBER: _ClassVar[int]
     ISREGEXPATTERN_FIELD_NUMBER: _ClassVar[int]
@@ -179,7 +246,18 @@ class ConsumerSpec(_message.Message):
     cryptoSpec: CryptoSpec
     poolMessages: bool
     messagePayloadProcessorSpec: MessagePayloadProcessorSpec
-    def __init__(self, schemaType: _Optional[str] = ..., serdeClassName: _Optional[str] = ..., isRegexPattern: _Optional[bool] = ..., receiverQueueSize: _Optional[_Union[ConsumerSpec.ReceiverQueueSize, _Mapping]] = ..., schemaProperties: _Optional[_Mapping[str, str]] = ..., consumerProperties: _Optional[_Mapping[str, str]] = ..., cryptoSpec: _Optional[_Union[CryptoSpec, _Mapping]] = ..., poolMessages: _Optional[bool] = ..., messagePayloadProcessorSpec: _Optional[_Union[MessagePayloadProcessorSpec, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        schemaType: str | None = ...,
+        serdeClassName: str | None = ...,
+        isRegexPattern: bool | None = ...,
+        receiverQueueSize: ConsumerSpec.ReceiverQueueSize | _Mapping[str, object] | None = ...,
+        schemaProperties: _Mapping[str, str] | None = ...,
+        consumerProperties: _Mapping[str, str] | None = ...,
+        cryptoSpec: CryptoSpec | _Mapping[str, object] | None = ...,
+        poolMessages: bool | None = ...,
+        messagePayloadProcessorSpec: MessagePayloadProcessorSpec | _Mapping[str, object] | None = ...,
+    ) -> None: ...
 
 class MessagePayloadProcessorSpec(_message.Message):
     __slots__ = ("className", "configs")
@@ -187,10 +265,18 @@ class MessagePayloadProcessorSpec(_message.Message):
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     className: str
     configs: str
-    def __init__(self, className: _Optional[str] = ..., configs: _Optional[str] = ...) -> None: ...
+    def __init__(self, className: str | None = ..., configs: str | None = ...) -> None: ...
 
 class ProducerSpec(_message.Message):
-    __slots__ = ("maxPendingMessages", "maxPendingMessagesAcrossPartitions", "useThreadLocalProducers", "cryptoSpec", "batchBuilder", "compressionType", "batchingSpec")
+    __slots__ = (
+        "batchBuilder",
+        "batchingSpec",
+        "compressionType",
+        "cryptoSpec",
+        "maxPendingMessages",
+        "maxPendingMessagesAcrossPartitions",
+        "useThreadLocalProducers",
+    )
     MAXPENDINGMESSAGES_FIELD_NUMBER: _ClassVar[int]
     MAXPENDINGMESSAGESACROSSPARTITIONS_FIELD_NUMBER: _ClassVar[int]
     USETHREADLOCALPRODUCERS_FIELD_NUMBER: _ClassVar[int]
@@ -205,10 +291,26 @@ class ProducerSpec(_message.Message):
     batchBuilder: str
     compressionType: CompressionType
     batchingSpec: BatchingSpec
-    def __init__(self, maxPendingMessages: _Optional[int] = ..., maxPendingMessagesAcrossPartitions: _Optional[int] = ..., useThreadLocalProducers: _Optional[bool] = ..., cryptoSpec: _Optional[_Union[CryptoSpec, _Mapping]] = ..., batchBuilder: _Optional[str] = ..., compressionType: _Optional[_Union[CompressionType, str]] = ..., batchingSpec: _Optional[_Union[BatchingSpec, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        maxPendingMessages: int | None = ...,
+        maxPendingMessagesAcrossPartitions: int | None = ...,
+        useThreadLocalProducers: bool | None = ...,
+        cryptoSpec: CryptoSpec | _Mapping[str, object] | None = ...,
+        batchBuilder: str | None = ...,
+        compressionType: CompressionType | str | None = ...,
+        batchingSpec: BatchingSpec | _Mapping[str, object] | None = ...,
+    ) -> None: ...
 
 class BatchingSpec(_message.Message):
-    __slots__ = ("enabled", "batchingMaxPublishDelayMs", "roundRobinRouterBatchingPartitionSwitchFrequency", "batchingMaxMessages", "batchingMaxBytes", "batchBuilder")
+    __slots__ = (
+        "batchBuilder",
+        "batchingMaxBytes",
+        "batchingMaxMessages",
+        "batchingMaxPublishDelayMs",
+        "enabled",
+        "roundRobinRouterBatchingPartitionSwitchFrequency",
+    )
     ENABLED_FIELD_NUMBER: _ClassVar[int]
     BATCHINGMAXPUBLISHDELAYMS_FIELD_NUMBER: _ClassVar[int]
     ROUNDROBINROUTERBATCHINGPARTITIONSWITCHFREQUENCY_FIELD_NUMBER: _ClassVar[int]
@@ -221,16 +323,31 @@ class BatchingSpec(_message.Message):
     batchingMaxMessages: int
     batchingMaxBytes: int
     batchBuilder: str
-    def __init__(self, enabled: _Optional[bool] = ..., batchingMaxPublishDelayMs: _Optional[int] = ..., roundRobinRouterBatchingPartitionSwitchFrequency: _Optional[int] = ..., batchingMaxMessages: _Optional[int] = ..., batchingMaxBytes: _Optional[int] = ..., batchBuilder: _Optional[str] = ...) -> None: ...
+    def __init__(
+        self,
+        enabled: bool | None = ...,
+        batchingMaxPublishDelayMs: int | None = ...,
+        roundRobinRouterBatchingPartitionSwitchFrequency: int | None = ...,
+        batchingMaxMessages: int | None = ...,
+        batchingMaxBytes: int | None = ...,
+        batchBuilder: str | None = ...,
+    ) -> None: ...
 
 class CryptoSpec(_message.Message):
-    __slots__ = ("cryptoKeyReaderClassName", "cryptoKeyReaderConfig", "producerEncryptionKeyName", "producerCryptoFailureAction", "consumerCryptoFailureAction")
+    __slots__ = (
+        "consumerCryptoFailureAction",
+        "cryptoKeyReaderClassName",
+        "cryptoKeyReaderConfig",
+        "producerCryptoFailureAction",
+        "producerEncryptionKeyName",
+    )
     class FailureAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         FAIL: _ClassVar[CryptoSpec.FailureAction]
         DISCARD: _ClassVar[CryptoSpec.FailureAction]
         CONSUME: _ClassVar[CryptoSpec.FailureAction]
         SEND: _ClassVar[CryptoSpec.FailureAction]
+
     FAIL: CryptoSpec.FailureAction
     DISCARD: CryptoSpec.FailureAction
     CONSUME: CryptoSpec.FailureAction
@@ -245,24 +362,48 @@ class CryptoSpec(_message.Message):
     producerEncryptionKeyName: _containers.RepeatedScalarFieldContainer[str]
     producerCryptoFailureAction: CryptoSpec.FailureAction
     consumerCryptoFailureAction: CryptoSpec.FailureAction
-    def __init__(self, cryptoKeyReaderClassName: _Optional[str] = ..., cryptoKeyReaderConfig: _Optional[str] = ..., producerEncryptionKeyName: _Optional[_Iterable[str]] = ..., producerCryptoFailureAction: _Optional[_Union[CryptoSpec.FailureAction, str]] = ..., consumerCryptoFailureAction: _Optional[_Union[CryptoSpec.FailureAction, str]] = ...) -> None: ...
+    def __init__(
+        self,
+        cryptoKeyReaderClassName: str | None = ...,
+        cryptoKeyReaderConfig: str | None = ...,
+        producerEncryptionKeyName: _Iterable[str] | None = ...,
+        producerCryptoFailureAction: CryptoSpec.FailureAction | str | None = ...,
+        consumerCryptoFailureAction: CryptoSpec.FailureAction | str | None = ...,
+    ) -> None: ...
 
 class SourceSpec(_message.Message):
-    __slots__ = ("className", "configs", "subscriptionType", "topicsToSerDeClassName", "typeClassName", "timeoutMs", "topicsPattern", "builtin", "subscriptionName", "inputSpecs", "cleanupSubscription", "subscriptionPosition", "negativeAckRedeliveryDelayMs", "skipToLatest")
+    __slots__ = (
+        "builtin",
+        "className",
+        "cleanupSubscription",
+        "configs",
+        "inputSpecs",
+        "negativeAckRedeliveryDelayMs",
+        "skipToLatest",
+        "subscriptionName",
+        "subscriptionPosition",
+        "subscriptionType",
+        "timeoutMs",
+        "topicsPattern",
+        "topicsToSerDeClassName",
+        "typeClassName",
+    )
     class TopicsToSerDeClassNameEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+
     class InputSpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: ConsumerSpec
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ConsumerSpec, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: ConsumerSpec | _Mapping[str, object] | None = ...) -> None: ...
+
     CLASSNAME_FIELD_NUMBER: _ClassVar[int]
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTIONTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -291,24 +432,54 @@ class SourceSpec(_message.Message):
     subscriptionPosition: SubscriptionPosition
     negativeAckRedeliveryDelayMs: int
     skipToLatest: bool
-    def __init__(self, className: _Optional[str] = ..., configs: _Optional[str] = ..., subscriptionType: _Optional[_Union[SubscriptionType, str]] = ..., topicsToSerDeClassName: _Optional[_Mapping[str, str]] = ..., typeClassName: _Optional[str] = ..., timeoutMs: _Optional[int] = ..., topicsPattern: _Optional[str] = ..., builtin: _Optional[str] = ..., subscriptionName: _Optional[str] = ..., inputSpecs: _Optional[_Mapping[str, ConsumerSpec]] = ..., cleanupSubscription: _Optional[bool] = ..., subscriptionPosition: _Optional[_Union[SubscriptionPosition, str]] = ..., negativeAckRedeliveryDelayMs: _Optional[int] = ..., skipToLatest: _Optional[bool] = ...) -> None: ...
+    def __init__(
+        self,
+        className: str | None = ...,
+        configs: str | None = ...,
+        subscriptionType: SubscriptionType | str | None = ...,
+        topicsToSerDeClassName: _Mapping[str, str] | None = ...,
+        typeClassName: str | None = ...,
+        timeoutMs: int | None = ...,
+        topicsPattern: str | None = ...,
+        builtin: str | None = ...,
+        subscriptionName: str | None = ...,
+        inputSpecs: _Mapping[str, ConsumerSpec] | None = ...,
+        cleanupSubscription: bool | None = ...,
+        subscriptionPosition: SubscriptionPosition | str | None = ...,
+        negativeAckRedeliveryDelayMs: int | None = ...,
+        skipToLatest: bool | None = ...,
+    ) -> None: ...
 
 class SinkSpec(_message.Message):
-    __slots__ = ("className", "configs", "topic", "serDeClassName", "typeClassName", "builtin", "schemaType", "forwardSourceMessageProperty", "schemaProperties", "consumerProperties", "producerSpec")
+    __slots__ = (
+        "builtin",
+        "className",
+        "configs",
+        "consumerProperties",
+        "forwardSourceMessageProperty",
+        "producerSpec",
+        "schemaProperties",
+        "schemaType",
+        "serDeClassName",
+        "topic",
+        "typeClassName",
+    )
     class SchemaPropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+
     class ConsumerPropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        def __init__(self, key: str | None = ..., value: str | None = ...) -> None: ...
+
     CLASSNAME_FIELD_NUMBER: _ClassVar[int]
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     TOPIC_FIELD_NUMBER: _ClassVar[int]
@@ -331,15 +502,28 @@ class SinkSpec(_message.Message):
     schemaProperties: _containers.ScalarMap[str, str]
     consumerProperties: _containers.ScalarMap[str, str]
     producerSpec: ProducerSpec
-    def __init__(self, className: _Optional[str] = ..., configs: _Optional[str] = ..., topic: _Optional[str] = ..., serDeClassName: _Optional[str] = ..., typeClassName: _Optional[str] = ..., builtin: _Optional[str] = ..., schemaType: _Optional[str] = ..., forwardSourceMessageProperty: _Optional[bool] = ..., schemaProperties: _Optional[_Mapping[str, str]] = ..., consumerProperties: _Optional[_Mapping[str, str]] = ..., producerSpec: _Optional[_Union[ProducerSpec, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        className: str | None = ...,
+        configs: str | None = ...,
+        topic: str | None = ...,
+        serDeClassName: str | None = ...,
+        typeClassName: str | None = ...,
+        builtin: str | None = ...,
+        schemaType: str | None = ...,
+        forwardSourceMessageProperty: bool | None = ...,
+        schemaProperties: _Mapping[str, str] | None = ...,
+        consumerProperties: _Mapping[str, str] | None = ...,
+        producerSpec: ProducerSpec | _Mapping[str, object] | None = ...,
+    ) -> None: ...
 
 class PackageLocationMetaData(_message.Message):
-    __slots__ = ("packagePath", "originalFileName")
+    __slots__ = ("originalFileName", "packagePath")
     PACKAGEPATH_FIELD_NUMBER: _ClassVar[int]
     ORIGINALFILENAME_FIELD_NUMBER: _ClassVar[int]
     packagePath: str
     originalFileName: str
-    def __init__(self, packagePath: _Optional[str] = ..., originalFileName: _Optional[str] = ...) -> None: ...
+    def __init__(self, packagePath: str | None = ..., originalFileName: str | None = ...) -> None: ...
 
 class FunctionAuthenticationSpec(_message.Message):
     __slots__ = ("data", "provider")
@@ -347,17 +531,26 @@ class FunctionAuthenticationSpec(_message.Message):
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     provider: str
-    def __init__(self, data: _Optional[bytes] = ..., provider: _Optional[str] = ...) -> None: ...
+    def __init__(self, data: bytes | None = ..., provider: str | None = ...) -> None: ...
 
 class FunctionMetaData(_message.Message):
-    __slots__ = ("functionDetails", "packageLocation", "version", "createTime", "instanceStates", "functionAuthSpec", "transformFunctionPackageLocation")
+    __slots__ = (
+        "createTime",
+        "functionAuthSpec",
+        "functionDetails",
+        "instanceStates",
+        "packageLocation",
+        "transformFunctionPackageLocation",
+        "version",
+    )
     class InstanceStatesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: int
         value: FunctionState
-        def __init__(self, key: _Optional[int] = ..., value: _Optional[_Union[FunctionState, str]] = ...) -> None: ...
+        def __init__(self, key: int | None = ..., value: FunctionState | str | None = ...) -> None: ...
+
     FUNCTIONDETAILS_FIELD_NUMBER: _ClassVar[int]
     PACKAGELOCATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -372,7 +565,16 @@ class FunctionMetaData(_message.Message):
     instanceStates: _containers.ScalarMap[int, FunctionState]
     functionAuthSpec: FunctionAuthenticationSpec
     transformFunctionPackageLocation: PackageLocationMetaData
-    def __init__(self, functionDetails: _Optional[_Union[FunctionDetails, _Mapping]] = ..., packageLocation: _Optional[_Union[PackageLocationMetaData, _Mapping]] = ..., version: _Optional[int] = ..., createTime: _Optional[int] = ..., instanceStates: _Optional[_Mapping[int, FunctionState]] = ..., functionAuthSpec: _Optional[_Union[FunctionAuthenticationSpec, _Mapping]] = ..., transformFunctionPackageLocation: _Optional[_Union[PackageLocationMetaData, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        functionDetails: FunctionDetails | _Mapping[str, object] | None = ...,
+        packageLocation: PackageLocationMetaData | _Mapping[str, object] | None = ...,
+        version: int | None = ...,
+        createTime: int | None = ...,
+        instanceStates: _Mapping[int, FunctionState] | None = ...,
+        functionAuthSpec: FunctionAuthenticationSpec | _Mapping[str, object] | None = ...,
+        transformFunctionPackageLocation: PackageLocationMetaData | _Mapping[str, object] | None = ...,
+    ) -> None: ...
 
 class Instance(_message.Message):
     __slots__ = ("functionMetaData", "instanceId")
@@ -380,7 +582,9 @@ class Instance(_message.Message):
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
     functionMetaData: FunctionMetaData
     instanceId: int
-    def __init__(self, functionMetaData: _Optional[_Union[FunctionMetaData, _Mapping]] = ..., instanceId: _Optional[int] = ...) -> None: ...
+    def __init__(
+        self, functionMetaData: FunctionMetaData | _Mapping[str, object] | None = ..., instanceId: int | None = ...
+    ) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("instance", "workerId")
@@ -388,15 +592,16 @@ class Assignment(_message.Message):
     WORKERID_FIELD_NUMBER: _ClassVar[int]
     instance: Instance
     workerId: str
-    def __init__(self, instance: _Optional[_Union[Instance, _Mapping]] = ..., workerId: _Optional[str] = ...) -> None: ...
+    def __init__(self, instance: Instance | _Mapping[str, object] | None = ..., workerId: str | None = ...) -> None: ...
 
 class ServiceRequest(_message.Message):
-    __slots__ = ("serviceRequestType", "requestId", "functionMetaData", "workerId")
+    __slots__ = ("functionMetaData", "requestId", "serviceRequestType", "workerId")
     class ServiceRequestType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UPDATE: _ClassVar[ServiceRequest.ServiceRequestType]
         DELETE: _ClassVar[ServiceRequest.ServiceRequestType]
         INITIALIZE: _ClassVar[ServiceRequest.ServiceRequestType]
+
     UPDATE: ServiceRequest.ServiceRequestType
     DELETE: ServiceRequest.ServiceRequestType
     INITIALIZE: ServiceRequest.ServiceRequestType
@@ -408,4 +613,10 @@ class ServiceRequest(_message.Message):
     requestId: str
     functionMetaData: FunctionMetaData
     workerId: str
-    def __init__(self, serviceRequestType: _Optional[_Union[ServiceRequest.ServiceRequestType, str]] = ..., requestId: _Optional[str] = ..., functionMetaData: _Optional[_Union[FunctionMetaData, _Mapping]] = ..., workerId: _Optional[str] = ...) -> None: ...
+    def __init__(
+        self,
+        serviceRequestType: ServiceRequest.ServiceRequestType | str | None = ...,
+        requestId: str | None = ...,
+        functionMetaData: FunctionMetaData | _Mapping[str, object] | None = ...,
+        workerId: str | None = ...,
+    ) -> None: ...

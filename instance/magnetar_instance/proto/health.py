@@ -1,6 +1,6 @@
 """The messages of health.proto; written by scripts/protos."""
 
-from . import enum_values, message_class
+from . import message_class
 
 HealthCheckRequest = message_class("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse = message_class("grpc.health.v1.HealthCheckResponse")

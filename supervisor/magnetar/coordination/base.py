@@ -17,7 +17,7 @@ class WorkerInfo:
 
 
 class Coordination(Protocol):
-    """The three topics of Pulsar's workers, seen from one worker. The mappings are snapshots and never change in place."""
+    """The three topics of Pulsar's workers, seen from one worker; the mappings are snapshots that never change."""
 
     @property
     def functions(self) -> Mapping[str, FunctionMetaData]:

@@ -52,7 +52,7 @@ Notice = Ready | BootFailed
 
 @dataclass(frozen=True)
 class Exit:
-    """How an instance ended; exactly one of `code` and `signal` is set for a process, none for a thread that returned."""
+    """How an instance ended: a process has either `code` or `signal`, a thread that returned has neither."""
 
     code: int | None = None
     signal: int | None = None
@@ -94,7 +94,7 @@ class RunningInstance(Protocol):
         """Wait for the end; may be called more than once and after the end."""
 
     async def stop(self, grace: float) -> None:
-        """End it: politely, after `grace` seconds by force. Returns when it has ended (a stuck thread: is abandoned)."""
+        """End it: politely, after `grace` seconds by force. Returns when it has ended (or a stuck thread is abandoned)."""
 
     async def status(self) -> FunctionStatus:
         """Ask for its status (5 s at most). Raises ConnectionError when it does not answer."""

@@ -1,0 +1,1 @@
+"""Pytest fixtures: a broker as a child process."""

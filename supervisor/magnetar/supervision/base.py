@@ -1,0 +1,53 @@
+"""What the rest of the worker sees of the supervised instances of this host."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from magnetar_instance.proto.control import FunctionStatus, MetricsData
+
+from magnetar.lifecycle import Phase
+
+
+@dataclass(frozen=True)
+class InstanceView:
+    """One instance as it is now; times are seconds since the epoch."""
+
+    fqfn: str
+    instance_id: int
+    worker: str
+    runtime: str
+    phase: Phase
+    reason: str = ""
+    pid: int | None = None
+    started_at: float | None = None
+    restarts: int = 0
+    grpc_port: int | None = None
+    metrics_port: int | None = None
+    rss_bytes: int | None = None
+    log_file: Path | None = None
+    next_start_at: float | None = None
+
+    @property
+    def fqiid(self) -> str:
+        """The instance's name as `tenant/namespace/name:id`, Pulsar's spelling."""
+        return f"{self.fqfn}:{self.instance_id}"
+
+
+class LocalInstances(Protocol):
+    """The instances that this worker runs or is told to run."""
+
+    def views(self) -> list[InstanceView]:
+        """Return every instance assigned to this worker, stopped and failed ones included, sorted by name and id."""
+
+    def view(self, fqiid: str) -> InstanceView | None:
+        """Return one instance, or None when it is not assigned to this worker."""
+
+    async def status(self, fqiid: str) -> FunctionStatus:
+        """Ask a running instance (5 s at most). Raises ConnectionError when it is not running or does not answer."""
+
+    async def metrics(self, fqiid: str) -> MetricsData:
+        """Ask a running instance for its figures. Raises ConnectionError as `status` does."""
+
+    async def restart(self, fqiid: str) -> None:
+        """Stop an instance and start it anew, whatever its phase; returns once the new start was begun."""
