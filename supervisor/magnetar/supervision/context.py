@@ -1,0 +1,33 @@
+"""What a supervised instance needs of the worker around it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import structlog
+from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData
+
+from magnetar.policy.restart import RestartPolicy
+from magnetar.runtimes.base import Runtime
+from magnetar.supervision.desired import Desired
+
+
+@dataclass(frozen=True)
+class SupervisionContext:
+    """The surroundings of all supervised instances of one worker; times in seconds.
+
+    `fetch` brings a package onto this host; `choose` names the runtime of a function or raises RefusedError;
+    `removed` is awaited once an instance that is not wanted any more has ended.
+    """
+
+    worker_id: str
+    runtimes: Mapping[str, Runtime]
+    fetch: Callable[[PackageLocationMetaData], Awaitable[Path]]
+    choose: Callable[[FunctionDetails], str]
+    removed: Callable[[Desired], Awaitable[None]]
+    policy: RestartPolicy
+    stop_grace: float
+    start_timeout: float
+    starts: anyio.CapacityLimiter
+    logger: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)

@@ -1,0 +1,65 @@
+"""What should run on this host, as coordination tells it, and the difference from what is supervised. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from magnetar_instance.proto.function import STOPPED, Assignment, FunctionMetaData
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One instance that this worker is to supervise; `running` is false for one that a user has stopped."""
+
+    metadata: FunctionMetaData
+    instance_id: int
+
+    @property
+    def fqfn(self) -> str:
+        """The function's name as `tenant/namespace/name`."""
+        details = self.metadata.functionDetails
+        return f"{details.tenant}/{details.namespace}/{details.name}"
+
+    @property
+    def fqiid(self) -> str:
+        """The instance's name as `tenant/namespace/name:id`, Pulsar's spelling."""
+        return f"{self.fqfn}:{self.instance_id}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it is to run: an instance without a recorded state is (Pulsar's workers agree)."""
+        return self.metadata.instanceStates.get(self.instance_id) != STOPPED
+
+    def runs_the_same_as(self, other: "Desired") -> bool:
+        """Whether a running instance can stay as it is: a mere new version or a stopped sibling changes nothing."""
+        mine, theirs = self.metadata, other.metadata
+        return (
+            self.running == other.running
+            and mine.functionDetails == theirs.functionDetails
+            and mine.packageLocation == theirs.packageLocation
+            and mine.functionAuthSpec == theirs.functionAuthSpec
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The actions that lead from what is supervised to what is desired."""
+
+    add: tuple[Desired, ...]
+    change: tuple[Desired, ...]
+    remove: tuple[str, ...]
+
+
+def desired_here(assignments: Mapping[str, Assignment], worker_id: str) -> dict[str, Desired]:
+    """Pick the assignments of this worker, by `tenant/namespace/name:id`."""
+    mine = (assignment for assignment in assignments.values() if assignment.workerId == worker_id)
+    wanted = (Desired(item.instance.functionMetaData, item.instance.instanceId) for item in mine)
+    return {desired.fqiid: desired for desired in wanted}
+
+
+def plan(current: Mapping[str, Desired], wanted: Mapping[str, Desired]) -> Plan:
+    """Compare what is supervised with what is desired; both by `tenant/namespace/name:id`."""
+    return Plan(
+        add=tuple(desired for fqiid, desired in wanted.items() if fqiid not in current),
+        change=tuple(desired for fqiid, desired in wanted.items() if fqiid in current and desired != current[fqiid]),
+        remove=tuple(fqiid for fqiid in current if fqiid not in wanted),
+    )

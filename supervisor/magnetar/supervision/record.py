@@ -1,0 +1,86 @@
+"""What is known of one supervised instance, written by its own task alone."""
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+from magnetar.lifecycle import Event, Phase, after
+from magnetar.policy.restart import History
+from magnetar.runtimes.base import RunningInstance
+from magnetar.supervision.base import InstanceView
+
+
+@dataclass
+class Record:
+    """The state of one instance; every change of its phase goes through the transition table."""
+
+    fqfn: str
+    instance_id: int
+    worker: str
+    runtime: str = ""
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    restarts: int = 0
+    history: History = field(default_factory=History)
+    running: RunningInstance | None = None
+    started_at: float | None = None
+    ready_since: float | None = None
+    next_start_at: float | None = None
+
+    def move(self, event: Event, reason: str = "") -> None:
+        """Apply an event; the reason replaces the old one."""
+        self.phase = after(self.phase, event)
+        self.reason = reason
+        self.next_start_at = None
+
+    def started(self, instance: RunningInstance) -> None:
+        """Note a new process or thread."""
+        self.running = instance
+        self.started_at = time.time()
+        self.ready_since = None
+
+    def ready(self) -> None:
+        """Note that the instance is subscribed."""
+        if self.phase is Phase.STARTING:
+            self.move(Event.READY)
+            self.ready_since = time.monotonic()
+
+    def healthy_for(self) -> float:
+        """Return for how many seconds the instance has been ready."""
+        return 0.0 if self.ready_since is None else time.monotonic() - self.ready_since
+
+    def due_in(self, delay: float) -> None:
+        """Note when the next start is due."""
+        self.next_start_at = time.time() + delay
+
+    def forget(self) -> None:
+        """Start counting anew, as after an update or a restart that a user asked for."""
+        self.history, self.restarts = History(), 0
+
+    def view(self) -> InstanceView:
+        """Return a snapshot for everyone else."""
+        alive = self.running
+        return InstanceView(
+            fqfn=self.fqfn,
+            instance_id=self.instance_id,
+            worker=self.worker,
+            runtime=self.runtime,
+            phase=self.phase,
+            reason=self.reason,
+            pid=alive.pid if alive else None,
+            started_at=self.started_at if alive else None,
+            restarts=self.restarts,
+            grpc_port=alive.grpc_port if alive else None,
+            metrics_port=alive.metrics_port if alive else None,
+            rss_bytes=_rss(alive.pid) if alive and self.runtime == "process" else None,
+            log_file=alive.log_file if alive else None,
+            next_start_at=self.next_start_at,
+        )
+
+
+def _rss(pid: int | None) -> int | None:
+    with contextlib.suppress(psutil.Error):
+        return None if pid is None else int(psutil.Process(pid).memory_info().rss)
+    return None
