@@ -43,3 +43,17 @@ class BrokerRefusedError(RequestError):
     def __init__(self, message: str, status: int = 500) -> None:
         super().__init__(message)
         self.status = status
+
+
+class StartError(Exception):
+    """Raised when a worker or server can't start; its message is one line that says what to do."""
+
+
+class AddressInUseError(StartError):
+    """Raised when an address to listen on is taken or can't be bound; `setting` names the setting that holds it."""
+
+    def __init__(self, setting: str, host: str, port: int) -> None:
+        super().__init__(
+            f"{setting}: {host}:{port} can't be listened on; another program uses it or the address is not this "
+            f"host's. Give another {setting}, or 0 for any free port."
+        )

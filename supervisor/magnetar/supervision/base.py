@@ -51,3 +51,17 @@ class LocalInstances(Protocol):
 
     async def restart(self, fqiid: str) -> None:
         """Stop an instance and start it anew, whatever its phase; returns once the new start was begun."""
+
+
+class ObservedInstances(Protocol):
+    """The instances of this worker for those who follow their changes."""
+
+    def views(self) -> list[InstanceView]:
+        """Return every instance assigned to this worker."""
+
+    @property
+    def generation(self) -> int:
+        """A number that rises whenever an instance comes, goes or changes its phase."""
+
+    async def changed(self, seen: int) -> int:
+        """Wait until `generation` is above `seen`; returns it."""

@@ -25,7 +25,7 @@ _LAST_NOTICES = 1.0
 class SupervisedInstance:
     """One instance and its task; `desire` and `restart` are what others may do to it."""
 
-    def __init__(self, desired: Desired, context: SupervisionContext) -> None:
+    def __init__(self, desired: Desired, context: SupervisionContext, changed: Callable[[], None]) -> None:
         self._desired: Desired | None = desired
         self._last = desired
         self._leaving = False
@@ -36,7 +36,7 @@ class SupervisedInstance:
         self._refusal: BootFailed | None = None
         self._late = ""
         self._fetch_failures = 0
-        self.record = Record(desired.fqfn, desired.instance_id, context.worker_id)
+        self.record = Record(desired.fqfn, desired.instance_id, context.worker_id, changed)
 
     @property
     def desired(self) -> Desired | None:

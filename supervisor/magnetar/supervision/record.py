@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psutil
@@ -14,11 +15,15 @@ from magnetar.supervision.base import InstanceView
 
 @dataclass
 class Record:
-    """The state of one instance; every change of its phase goes through the transition table."""
+    """The state of one instance; every change of its phase goes through the transition table.
+
+    `changed` is called after each change of the phase.
+    """
 
     fqfn: str
     instance_id: int
     worker: str
+    changed: Callable[[], None]
     runtime: str = ""
     phase: Phase = Phase.PENDING
     reason: str = ""
@@ -34,6 +39,7 @@ class Record:
         self.phase = after(self.phase, event)
         self.reason = reason
         self.next_start_at = None
+        self.changed()
 
     def started(self, instance: RunningInstance) -> None:
         """Note a new process or thread."""

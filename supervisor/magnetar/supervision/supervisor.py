@@ -8,6 +8,7 @@ import anyio
 import anyio.abc
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
+from magnetar.changes import Changes
 from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import RunningInstance
 from magnetar.supervision.base import InstanceView
@@ -22,6 +23,7 @@ class Supervisor:
     def __init__(self, context: SupervisionContext) -> None:
         self._context = context
         self._instances: dict[str, SupervisedInstance] = {}
+        self._changes = Changes()
         self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -49,13 +51,23 @@ class Supervisor:
         if known is not None:
             known.desire(desired)
             return
-        instance = SupervisedInstance(desired, self._context)
+        instance = SupervisedInstance(desired, self._context, self._changes.announce)
         self._instances[desired.fqiid] = instance
         self._tasks.start_soon(self._supervise, desired.fqiid, instance, name=f"instance {desired.fqiid}")
 
     async def _supervise(self, fqiid: str, instance: SupervisedInstance) -> None:
         await instance.run()
         del self._instances[fqiid]
+        self._changes.announce()
+
+    @property
+    def generation(self) -> int:
+        """A number that rises whenever an instance comes, goes or changes its phase."""
+        return self._changes.generation
+
+    async def changed(self, seen: int) -> int:
+        """Wait until `generation` is above `seen`; returns it."""
+        return await self._changes.after(seen)
 
     def views(self) -> list[InstanceView]:
         """Return every instance of this worker, stopped and failed ones included, sorted by name and id."""

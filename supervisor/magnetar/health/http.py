@@ -1,0 +1,35 @@
+"""The port for probes and Prometheus: `/metrics`, `/livez` and `/readyz`."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from magnetar.health.readiness import Readiness
+
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def health_app(readiness: Readiness, metrics: Callable[[], Awaitable[str]]) -> Starlette:
+    """Return the application; `metrics` gives the text of the worker and of all its instances."""
+
+    async def metrics_page(_: Request) -> Response:
+        return Response(await metrics(), media_type=_EXPOSITION)
+
+    async def alive(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(_: Request) -> Response:
+        waiting = readiness.waiting
+        return JSONResponse({"ready": not waiting, "waitingFor": waiting}, status_code=503 if waiting else 200)
+
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics_page),
+            Route("/", metrics_page),
+            Route("/livez", alive),
+            Route("/readyz", ready),
+        ]
+    )

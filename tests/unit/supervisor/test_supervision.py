@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import signal
+from collections import deque
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from magnetar.errors import NotReadyError, RefusedError
+from magnetar.lifecycle import Phase
+from magnetar.policy.restart import RestartPolicy
+from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Notice, Ready, RuntimeStartError
+from magnetar.supervision.context import SupervisionContext
+from magnetar.supervision.desired import Desired
+from magnetar.supervision.supervisor import Supervisor
+from magnetar_instance.proto.control import FunctionStatus, MetricsData
+from magnetar_instance.proto.function import STOPPED, FunctionDetails, FunctionMetaData, PackageLocationMetaData
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class ScriptedInstance:
+    """An instance without a process: a test says when it is ready and how it ends."""
+
+    pid: int | None = None
+    grpc_port = metrics_port = None
+    log_file = Path("nowhere.log")
+
+    def __init__(self, spec: InstanceSpec) -> None:
+        self.spec = spec
+        self._send, self._receive = anyio.create_memory_object_stream[Notice](8)
+        self._ended = anyio.Event()
+        self._exit = Exit()
+        self.stops = 0
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        async for notice in self._receive:
+            yield notice
+
+    def tell(self, notice: Notice) -> None:
+        self._send.send_nowait(notice)
+
+    def end(self, ended: Exit) -> None:
+        if not self._ended.is_set():
+            self._exit = ended
+            self._send.close()
+            self._ended.set()
+
+    async def wait(self) -> Exit:
+        await self._ended.wait()
+        return self._exit
+
+    async def stop(self, grace: float) -> None:
+        self.stops += 1
+        self.end(Exit(code=0))
+
+    async def status(self) -> FunctionStatus:
+        return FunctionStatus(running=True)
+
+    async def metrics(self) -> MetricsData:
+        return MetricsData()
+
+    async def metrics_text(self) -> str:
+        return ""
+
+
+class ScriptedRuntime:
+    """A runtime whose instances a test plays by hand."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        self._started, self.started = anyio.create_memory_object_stream[ScriptedInstance](100)
+        self.errors: deque[RuntimeStartError] = deque()
+
+    async def start(self, spec: InstanceSpec) -> ScriptedInstance:
+        if self.errors:
+            raise self.errors.popleft()
+        instance = ScriptedInstance(spec)
+        self._started.send_nowait(instance)
+        return instance
+
+
+class World:
+    """A supervisor with its surroundings."""
+
+    def __init__(self) -> None:
+        self.runtime = ScriptedRuntime()
+        self.fetch_errors: deque[Exception] = deque()
+        self.refusal: RefusedError | None = None
+        self.removed: list[str] = []
+        self.supervisor: Supervisor
+
+    async def fetch(self, location: PackageLocationMetaData) -> Path:
+        if self.fetch_errors:
+            raise self.fetch_errors.popleft()
+        return Path(location.packagePath)
+
+    def choose(self, details: FunctionDetails) -> str:
+        if self.refusal:
+            raise self.refusal
+        return "process"
+
+    async def on_removed(self, desired: Desired) -> None:
+        self.removed.append(desired.fqiid)
+
+    async def until(self, phase: Phase, fqiid: str = "a/b/c:0") -> str:
+        """Wait until an instance is in a phase and return the reason."""
+        while True:
+            seen = self.supervisor.generation
+            view = self.supervisor.view(fqiid)
+            if view is not None and view.phase is phase:
+                return view.reason
+            await self.supervisor.changed(seen)
+
+
+@asynccontextmanager
+async def world(**policy: float) -> AsyncIterator[World]:
+    made = World()
+    context = SupervisionContext(
+        worker_id="w",
+        runtimes={"process": made.runtime},
+        fetch=made.fetch,
+        choose=made.choose,
+        removed=made.on_removed,
+        policy=RestartPolicy(**{"initial_delay": 0.001, "max_delay": 0.001, **policy}),
+        stop_grace=1.0,
+        start_timeout=30.0,
+        starts=anyio.CapacityLimiter(4),
+    )
+    with anyio.fail_after(20):
+        async with Supervisor(context) as supervisor:
+            made.supervisor = supervisor
+            yield made
+
+
+def function(package: str = "code.py", *, running: bool = True) -> dict[str, Desired]:
+    metadata = FunctionMetaData(
+        functionDetails=FunctionDetails(tenant="a", namespace="b", name="c"),
+        packageLocation=PackageLocationMetaData(packagePath=package),
+    )
+    if not running:
+        metadata.instanceStates[0] = STOPPED
+    return {"a/b/c:0": Desired(metadata, 0)}
+
+
+async def test_an_instance_runs_once_it_says_it_is_ready() -> None:
+    """Until it is subscribed it is starting."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        await w.until(Phase.STARTING)
+        instance.tell(Ready())
+        await w.until(Phase.RUNNING)
+        assert (await w.supervisor.status("a/b/c:0")).running
+
+
+async def test_a_death_is_followed_by_a_new_start_and_its_reason_is_kept() -> None:
+    """After a death a new process starts; status says how the old one ended and counts the restart."""
+    async with world(initial_delay=3600, max_delay=3600) as w:
+        w.supervisor.apply(function())
+        (await w.runtime.started.receive()).end(Exit(signal=signal.SIGKILL, last_lines=("out of luck",)))
+        (await w.runtime.started.receive()).end(Exit(code=3))
+        assert "exit code 3" in await w.until(Phase.BACKING_OFF)
+        view = w.supervisor.view("a/b/c:0")
+        assert view is not None
+        assert view.restarts == 2
+        assert view.next_start_at is not None
+
+
+async def test_a_function_that_dies_at_every_start_is_crash_looping() -> None:
+    """After five deaths in a minute the phase says so."""
+    async with world(initial_delay=0.0, max_delay=3600) as w:
+        w.supervisor.apply(function())
+        for _ in range(5):
+            (await w.runtime.started.receive()).end(Exit(code=1, last_lines=("boom",)))
+        assert "boom" in await w.until(Phase.CRASH_LOOPING)
+
+
+async def test_a_boot_failure_is_not_retried_until_an_update() -> None:
+    """An import error leaves the instance failed with its traceback; a new package starts it again."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(BootFailed("ImportError: no module named nowhere", ("line 1", "line 2")))
+        instance.end(Exit(code=78))
+        assert await w.until(Phase.FAILED) == "ImportError: no module named nowhere\nline 1\nline 2"
+        w.supervisor.apply(function("better.py"))
+        again = await w.runtime.started.receive()
+        assert again.spec.package == Path("better.py")
+
+
+async def test_a_package_that_can_not_be_had_is_asked_for_again() -> None:
+    """The instance waits in pending with the reason, and starts when the package comes."""
+    async with world() as w:
+        w.fetch_errors.extend([NotReadyError("the broker is away"), OSError("disk full")])
+        w.supervisor.apply(function())
+        (await w.runtime.started.receive()).tell(Ready())
+        await w.until(Phase.RUNNING)
+
+
+async def test_a_function_that_this_worker_can_not_run_is_failed_with_the_sentence() -> None:
+    """A refusal by the choice of runtime is told in status and not retried."""
+    async with world() as w:
+        w.refusal = RefusedError("JAVA functions need the process runtime")
+        w.supervisor.apply(function())
+        assert await w.until(Phase.FAILED) == "JAVA functions need the process runtime"
+
+
+async def test_a_stopped_instance_is_ended_and_started_again_when_wished() -> None:
+    """Stop ends the process and start begins a new one."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        first = await w.runtime.started.receive()
+        w.supervisor.apply(function(running=False))
+        await w.until(Phase.STOPPED)
+        assert first.stops
+        with pytest.raises(ConnectionError):
+            await w.supervisor.status("a/b/c:0")
+        w.supervisor.apply(function())
+        await w.runtime.started.receive()
+
+
+async def test_a_mere_new_version_leaves_a_running_instance_alone() -> None:
+    """Metadata that changes nothing for the instance does not restart it."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        await w.until(Phase.RUNNING)
+        newer = function()
+        newer["a/b/c:0"].metadata.version = 7
+        newer["a/b/c:0"].metadata.instanceStates[1] = STOPPED
+        w.supervisor.apply(newer)
+        await anyio.wait_all_tasks_blocked()
+        assert not instance.stops
+
+
+async def test_a_removed_instance_is_ended_and_cleaned_up() -> None:
+    """An instance that is wanted no more ends, and the worker is told once it has."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        w.supervisor.apply({})
+        while w.supervisor.view("a/b/c:0") is not None:
+            await w.supervisor.changed(w.supervisor.generation)
+        assert instance.stops
+        assert w.removed == ["a/b/c:0"]
+
+
+async def test_a_worker_that_ends_cleans_nothing_up() -> None:
+    """Instances end with their worker, but the function lives on elsewhere."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+    assert instance.stops
+    assert w.removed == []
+
+
+async def test_a_restart_is_begun_when_it_returns_whatever_the_phase() -> None:
+    """A failed instance is started anew by a restart."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(BootFailed("no"))
+        instance.end(Exit(code=78))
+        await w.until(Phase.FAILED)
+        await w.supervisor.restart("a/b/c:0")
+        await w.runtime.started.receive()
+
+
+async def test_a_runtime_that_can_not_start_counts_as_a_death() -> None:
+    """An instance that could not be started is tried again."""
+    async with world() as w:
+        w.runtime.errors.append(RuntimeStartError("fork: no memory"))
+        w.supervisor.apply(function())
+        await w.runtime.started.receive()
+        view = w.supervisor.view("a/b/c:0")
+        assert view is not None
+        assert view.restarts == 1
