@@ -1,0 +1,18 @@
+"""The worker's settings: `functions_worker.yml` is read once, at the edge."""
+
+from magnetar.config.errors import ConfigError
+from magnetar.config.load import load_config
+from magnetar.config.magnetar import MagnetarConfig, RestartConfig
+from magnetar.config.runtime_keys import KubernetesRuntimeConfig, ProcessRuntimeConfig, ThreadRuntimeConfig
+from magnetar.config.worker import WorkerConfig
+
+__all__ = [
+    "ConfigError",
+    "KubernetesRuntimeConfig",
+    "MagnetarConfig",
+    "ProcessRuntimeConfig",
+    "RestartConfig",
+    "ThreadRuntimeConfig",
+    "WorkerConfig",
+    "load_config",
+]

@@ -1,0 +1,141 @@
+"""For every key of `functions_worker.yml`: honoured, accepted without meaning, or refused; a test walks the table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from magnetar.config.runtime_keys import RUNTIME_FACTORIES
+
+_JVM = "it tunes a JVM, and this worker has none"
+_ZOOKEEPER = "policies are asked of the broker's admin API, not of a metadata store"
+_BOOKKEEPER = "packages are kept by the broker's packages API, not in BookKeeper directly"
+_HTTP = "requests are served by one event loop, which has no threads or queues to size"
+_CONNECTORS = "connectors and builtin functions are not available yet"
+_KUBERNETES = "it belongs to the Kubernetes runtime, which is not available yet"
+_AUTH = "authentication of requests is not available yet"
+_TLS = "serving HTTPS is not available yet"
+_KEYSTORE = "give PEM files in tlsCertificateFilePath, tlsKeyFilePath and tlsTrustCertsFilePath instead"
+_SASL = "SASL is not available; use token or TLS authentication"
+_TUNING = "it serves the purpose of Pulsar's own worker alone"
+_SCHEDULER = "org.apache.pulsar.functions.worker.scheduler.RoundRobinScheduler"
+_BK_STATE = "org.apache.pulsar.functions.instance.state.BKStateStoreProviderImpl"
+_DEFAULT_SECRETS = "org.apache.pulsar.functions.secretsproviderconfigurator.DefaultSecretsProviderConfigurator"
+
+OFF: tuple[Any, ...] = (None, False, "", (), [], {})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a key; `neutral` are values of a refused key that ask for nothing."""
+
+    kind: Literal["honoured", "meaningless", "refused"]
+    why: str = ""
+    neutral: tuple[Any, ...] = OFF
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Keys of one file that are refused or have no effect, each with its sentence."""
+
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    meaningless: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _honoured(*keys: str) -> dict[str, Verdict]:
+    return {key: Verdict("honoured") for key in keys}
+
+
+def _meaningless(why: str, *keys: str) -> dict[str, Verdict]:
+    return {key: Verdict("meaningless", why) for key in keys}
+
+
+def _refused(why: str, *keys: str, neutral: tuple[Any, ...] = ()) -> dict[str, Verdict]:
+    return {key: Verdict("refused", why, (*OFF, *neutral)) for key in keys}
+
+
+TABLE: dict[str, Verdict] = {
+    **_honoured("workerId", "workerHostname", "workerPort", "magnetar", "properties"),
+    **_honoured("pulsarServiceUrl", "pulsarWebServiceUrl", "pulsarFunctionsNamespace", "pulsarFunctionsCluster"),
+    **_honoured("functionMetadataTopicName", "clusterCoordinationTopicName", "functionAssignmentTopicName"),
+    **_honoured("failureCheckFreqMs", "rescheduleTimeoutMs", "initialBrokerReconnectMaxRetries"),
+    **_honoured("instanceLivenessCheckFreqMs", "downloadDirectory", "topicCompactionFrequencySec"),
+    **_honoured("brokerClientAuthenticationEnabled"),
+    **_honoured("brokerClientAuthenticationPlugin", "brokerClientAuthenticationParameters"),
+    **_honoured("clientAuthenticationPlugin", "clientAuthenticationParameters"),
+    **_honoured("brokerClientTrustCertsFilePath", "tlsTrustCertsFilePath", "useTls", "tlsAllowInsecureConnection"),
+    **_honoured("tlsEnableHostnameVerification", "forwardSourceMessageProperty", "maxPendingAsyncRequests"),
+    **_honoured("functionRuntimeFactoryConfigs", "processContainerFactory", "threadContainerFactory"),
+    **_refused("only Pulsar's process and thread factories can be named", "functionRuntimeFactoryClassName",
+               neutral=tuple(name for name, kind in RUNTIME_FACTORIES.items() if kind != "kubernetes")),
+    **_refused("only Pulsar's RoundRobinScheduler can be named", "schedulerClassName", neutral=(_SCHEDULER,)),
+    **_refused("moving instances for balance is not available yet: set -1", "rebalanceCheckFreqSec", neutral=(-1, 0)),
+    **_refused("the compacted format of the metadata topic is not available yet", "useCompactedMetadataTopic"),
+    **_refused(_KUBERNETES, "kubernetesContainerFactory", "runtimeCustomizerClassName", "runtimeCustomizerConfig",
+               "functionInstanceMinResources", "functionInstanceMaxResources",
+               "functionInstanceResourceGranularities", "functionInstanceResourceChangeInLockStep",
+               "functionAuthProviderClassName"),
+    **_refused("secrets are not available yet", "secretsProviderConfiguratorClassName",
+               "secretsProviderConfiguratorConfig", neutral=(_DEFAULT_SECRETS,)),
+    **_refused(_AUTH, "authenticationEnabled", "authorizationEnabled"),
+    **_meaningless("it has a meaning only with authentication of requests, which is not available yet",
+                   "authenticationProviders", "authorizationProvider", "superUserRoles", "proxyRoles",
+                   "authenticateMetricsEndpoint"),
+    **_refused(_TLS, "tlsEnabled", "tlsRequireTrustedClientCertOnConnect"),
+    **_meaningless("it has a meaning only with tlsEnabled, which is not available yet", "workerPortTls",
+                   "tlsCertificateFilePath", "tlsKeyFilePath", "tlsCertRefreshCheckDurationSec",
+                   "webServiceTlsProtocols", "webServiceTlsCiphers"),
+    **_refused(_KEYSTORE, "tlsEnabledWithKeyStore", "tlsKeyStore", "tlsTrustStore", "tlsKeyStorePassword",
+               "tlsTrustStorePassword"),
+    **_meaningless(_KEYSTORE, "tlsKeyStoreType", "tlsTrustStoreType", "tlsProvider", "jsseProvider"),
+    **_refused("Java classes for TLS can't be loaded; PEM files are read", "tlsFactoryClassName", "tlsFactoryConfig",
+               "brokerClientTlsFactoryClassName", "brokerClientTlsFactoryConfig", neutral=("default",)),
+    **_meaningless(_SASL, "saslJaasClientAllowedIds", "saslJaasServerSectionName", "kinitCommand",
+                   "saslJaasServerRoleTokenSignerSecretPath"),
+    **_meaningless(_ZOOKEEPER, "configurationMetadataStoreUrl", "configurationStoreServers",
+                   "metadataStoreSessionTimeoutMillis", "metadataStoreOperationTimeoutSeconds",
+                   "metadataStoreCacheExpirySeconds", "metadataStoreAllowReadOnlyOperations",
+                   "zooKeeperSessionTimeoutMillis", "zooKeeperOperationTimeoutSeconds",
+                   "zooKeeperCacheExpirySeconds", "zooKeeperAllowReadOnlyOperations"),
+    **_meaningless(_BOOKKEEPER, "numFunctionPackageReplicas", "initializedDlogMetadata",
+                   "functionsWorkerEnablePackageManagement", "bookkeeperClientAuthenticationPlugin",
+                   "bookkeeperClientAuthenticationParametersName", "bookkeeperClientAuthenticationParameters"),
+    **_meaningless(_HTTP, "numHttpServerThreads", "maxConcurrentHttpRequests", "httpServerThreadPoolQueueSize",
+                   "httpServerAcceptQueueSize", "maxHttpServerConnections"),
+    **_refused("limiting the rate of requests is not available yet", "httpRequestsLimitEnabled"),
+    **_meaningless("it has a meaning only with httpRequestsLimitEnabled", "httpRequestsMaxPerSecond"),
+    **_refused("the proxy protocol is not available yet", "webServiceHaProxyProtocolEnabled"),
+    **_refused("forwarded addresses are not read", "webServiceTrustXForwardedFor"),
+    **_meaningless("requests are logged in one format", "webServiceLogDetailedAddresses"),
+    **_meaningless(_JVM, "jvmGCMetricsLoggerClassName", "includeStandardPrometheusMetrics"),
+    **_refused("Java functions run without further arguments so far", "additionalJavaRuntimeArguments"),
+    **_refused("workers reach each other by workerHostname and workerPort", "functionWebServiceUrl"),
+    **_refused("a worker service of one's own is a Java archive, which can't be loaded",
+               "functionsWorkerServiceNarPackage", "functionsWorkerServiceCustomConfigs"),
+    **_refused("functions get no admin client", "exposeAdminClientEnabled"),
+    **_refused("function state is not available yet", "stateStorageServiceUrl", neutral=("bk://localhost:4181",)),
+    **_meaningless("function state is not available yet", "stateStorageProviderImplementation"),
+    **_meaningless(_TUNING, "assignmentWriteMaxRetries", "workerListProbeIntervalSec"),
+    **_meaningless(_CONNECTORS, "connectorsDirectory", "functionsDirectory", "narExtractionDirectory",
+                   "ignoreUnknownConfigFields", "uploadBuiltinSinksSources",
+                   "enableReferencingConnectorDirectoryFiles", "additionalEnabledConnectorUrlPatterns"),
+    **_refused(_CONNECTORS, "validateConnectorConfig"),
+    **_refused("classes are never loaded into the worker to check them", "enableClassloadingOfBuiltinFiles",
+               "enableClassloadingOfExternalFiles"),
+    **_honoured("enableReferencingFunctionsDirectoryFiles", "additionalEnabledFunctionsUrlPatterns"),
+}  # fmt: skip
+
+
+def judge(values: Mapping[str, Any]) -> Findings:
+    """Return what of a file is refused and what has no effect; keys without a value say nothing."""
+    findings = Findings()
+    if "workerPort" in values and values["workerPort"] is None:
+        findings.refused.append(("workerPort", f"workerPort is empty, but {_TLS}; give a port"))
+    for key, value in values.items():
+        verdict = TABLE.get(key)
+        if verdict is None or value is None:
+            continue
+        if verdict.kind == "refused" and value not in verdict.neutral:
+            findings.refused.append((key, f"{key} is {value!r}: {verdict.why}; remove the key"))
+        elif verdict.kind == "meaningless":
+            findings.meaningless.append((key, f"{key} has no effect: {verdict.why}"))
+    return findings

@@ -1,0 +1,124 @@
+"""From a file and overrides to a WorkerConfig, with every problem told at once."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from magnetar.config.conformance import judge
+from magnetar.config.errors import ConfigError
+from magnetar.config.magnetar import MagnetarConfig, RestartConfig
+from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, MemoryLimit
+from magnetar.config.text import Document, parse
+from magnetar.config.worker import WorkerConfig
+from magnetar.model.nearest import unknown_key
+
+if TYPE_CHECKING:
+    from magnetar.config.base import Keys, OwnKeys
+
+_SETTINGS_KEY = "functionRuntimeFactoryConfigs"
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> WorkerConfig:
+    """Read a `functions_worker.yml` (None: all defaults) and put overrides, in either spelling, over it.
+
+    Raises ConfigError with every problem; what is accepted without effect is in the result's `warnings`.
+    """
+    document = _read(path) if path else Document("defaults", {})
+    document = replace(document, values=_merged(document.values, _spelt(overrides or {}, WorkerConfig)))
+    verdicts = judge(document.values)
+    problems = [document.at((key,)) + sentence for key, sentence in verdicts.refused]
+    warnings = [document.at((key,)) + sentence for key, sentence in verdicts.meaningless if _says(document, key)]
+    warnings += _unknown(document)
+    config = _validate(document, problems)
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config.model_copy(update={"warnings": tuple(warnings)})
+
+
+def _read(path: Path) -> Document:
+    try:
+        return parse(path.read_text(encoding="utf-8"), path.name)
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: no such file; give the path of a functions_worker.yml"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from None
+
+
+def _spelt(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Turn snake_case names, blocks of our own included, into the file's spelling."""
+    aliases = {name: field.alias or name for name, field in model.model_fields.items()}
+    inner: dict[str, type[BaseModel]] = {"magnetar": MagnetarConfig, "restart": RestartConfig}
+    return {
+        aliases.get(key, key): _spelt(value, inner[key]) if key in inner and isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _validate(document: Document, problems: list[str]) -> WorkerConfig | None:
+    """Return the config or add to `problems`; runtime settings are looked at even if the rest is wrong."""
+    for key, block in _settings_blocks(document):
+        for model in RUNTIME_CONFIGS.values():
+            try:
+                model.model_validate(block)
+            except ValidationError as error:
+                problems += [each for each in _sentences(error, document, (key,)) if each not in problems]
+    try:
+        return WorkerConfig.model_validate(document.values)
+    except ValidationError as error:
+        problems += _sentences(error, document, ())
+        return None
+
+
+def _settings_blocks(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key in (_SETTINGS_KEY, *OLDER_CONTAINERS):
+        if isinstance(block := document.values.get(key), Mapping):
+            yield key, block
+
+
+def _sentences(error: ValidationError, document: Document, prefix: tuple[str, ...]) -> list[str]:
+    found = []
+    for each in error.errors(include_url=False, include_context=False):
+        path = (*prefix, *each["loc"])
+        if each["type"] == "extra_forbidden":
+            own: type[OwnKeys] = RestartConfig if "restart" in path else MagnetarConfig
+            known = own.aliases().values()
+            found.append(unknown_key(f"{document.at(path)}{'.'.join(map(str, path[:-1]))}: ", str(path[-1]), known))
+            continue
+        what = each["msg"].removeprefix("Value error, ")
+        dotted = ".".join(map(str, path)) or "config"
+        given = "" if isinstance(each["input"], Mapping) else f" is {each['input']!r}"
+        found.append(f"{document.at(path)}{dotted}{given}: {what[:1].lower()}{what[1:]}")
+    return found
+
+
+def _says(document: Document, key: str) -> bool:
+    """Whether a key's value differs from its default: only then is its lack of meaning worth a word."""
+    defaults = {field.alias: field.default for field in WorkerConfig.model_fields.values()}
+    return bool(document.values[key] != defaults.get(key))
+
+
+def _unknown(document: Document) -> list[str]:
+    """Name keys that nothing reads; Pulsar accepts them, so do we."""
+    known = set(WorkerConfig.aliases().values()) - {"warnings"}
+    top = [(key,) for key in document.values if key not in known]
+    sentences = [unknown_key(document.at(path), path[0], known) for path in top]
+    models: list[type[Keys]] = [*RUNTIME_CONFIGS.values(), MemoryLimit]
+    settings = {alias for model in models for alias in model.aliases().values()}
+    for key, block in _settings_blocks(document):
+        strangers = [str(each) for each in block if each not in settings]
+        sentences += [unknown_key(f"{document.at((key, each))}{key}: ", each, settings) for each in strangers]
+    return sentences

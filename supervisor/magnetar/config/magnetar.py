@@ -1,0 +1,51 @@
+"""Magnetar's own block of `functions_worker.yml`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from magnetar.config.base import OwnKeys
+from magnetar.config.runtime_keys import RuntimeName
+from magnetar.config.server_keys import Port
+
+
+class RestartConfig(OwnKeys):
+    """How instances that died are started again; seconds."""
+
+    initial_delay: float = Field(default=0.5, ge=0)
+    max_delay: float = Field(default=60, gt=0)
+    forget_after: float = Field(default=60, ge=0)
+    intensity: int = Field(default=5, gt=0)
+    period: float = Field(default=60, gt=0)
+
+    @model_validator(mode="after")
+    def _delays_grow(self) -> Self:
+        if self.initial_delay > self.max_delay:
+            raise ValueError(f"initialDelay {self.initial_delay} is above maxDelay {self.max_delay}: lower it")
+        return self
+
+
+class MagnetarConfig(OwnKeys):
+    """The `magnetar:` block; seconds throughout."""
+
+    health_port: Port = 9093
+    metrics_port: Port = 9094
+    bind_address: str | None = None
+    data_directory: Path = Path(".magnetar")
+    environment: Literal["inherit"] | tuple[str, ...] = "inherit"
+    runtimes: tuple[RuntimeName, ...] = Field(default=("process", "thread"), min_length=1)
+    default_runtime: RuntimeName = "process"
+    restart: RestartConfig = Field(default_factory=RestartConfig)
+    stop_grace: float = Field(default=10, ge=0)
+    start_timeout: float = Field(default=60, gt=0)
+    zygote: bool = True
+    allowed_hosts: tuple[str, ...] = ()
+    subreaper: bool = False
+
+    @model_validator(mode="after")
+    def _default_is_allowed(self) -> Self:
+        if self.default_runtime not in self.runtimes:
+            allowed = ", ".join(self.runtimes)
+            raise ValueError(f"defaultRuntime {self.default_runtime!r} is not among runtimes ({allowed}): add it")
+        return self
