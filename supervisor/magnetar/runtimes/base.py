@@ -94,7 +94,7 @@ class RunningInstance(Protocol):
         """Wait for the end; may be called more than once and after the end."""
 
     async def stop(self, grace: float) -> None:
-        """End it: politely, after `grace` seconds by force; returns when it has ended or its stuck thread is given up."""
+        """End it: politely, after `grace` seconds by force; returns once it has ended or was given up."""
 
     async def status(self) -> FunctionStatus:
         """Ask for its status (5 s at most). Raises ConnectionError when it does not answer."""

@@ -1,0 +1,93 @@
+"""The command lines and the environment of instances, as Pulsar's worker composes them. Pure."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from google.protobuf import json_format
+
+from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.process.settings import Credentials, ProcessSettings
+
+_MAX_BUFFERED_TUPLES = 1024
+
+
+def python_command(
+    settings: ProcessSettings, spec: InstanceSpec, launcher: Path, *, port: int, metrics_port: int
+) -> list[str]:
+    """Return the command of a Python instance: the interpreter, its flags, the launcher and `python_arguments`."""
+    flags = shlex.split(spec.details.runtimeFlags)
+    return [sys.executable, *flags, str(launcher), *python_arguments(settings, spec, port, metrics_port)]
+
+
+def python_arguments(settings: ProcessSettings, spec: InstanceSpec, port: int, metrics_port: int) -> list[str]:
+    """Return the arguments of a Python instance in the order of Pulsar 2.8 to 4.2."""
+    arguments = ["--py", str(spec.package)]
+    arguments += ["--logging_directory", str(settings.log_directory / "functions")]
+    arguments += ["--logging_file", spec.details.name]
+    arguments += ["--logging_config_file", settings.logging_config]
+    arguments += ["--instance_id", str(spec.instance_id)]
+    arguments += ["--function_id", spec.function_id, "--function_version", spec.function_version]
+    arguments += ["--function_details", f"'{details_json(spec)}'"]
+    arguments += ["--pulsar_serviceurl", settings.pulsar_service_url]
+    arguments += _credentials(settings.credentials)
+    arguments += ["--max_buffered_tuples", str(_MAX_BUFFERED_TUPLES)]
+    arguments += ["--port", str(port), "--metrics_port", str(metrics_port)]
+    if settings.state_storage_url:
+        arguments += ["--state_storage_serviceurl", settings.state_storage_url]
+    arguments += ["--expected_healthcheck_interval", str(settings.health_check_interval)]
+    if settings.secrets_provider:
+        arguments += ["--secrets_provider", settings.secrets_provider]
+    return [*arguments, "--cluster_name", settings.cluster_name]
+
+
+def details_json(spec: InstanceSpec) -> str:
+    """Return the function's details as Pulsar sends them: compact JSON without default values."""
+    return json_format.MessageToJson(spec.details, indent=None).replace("\n", "")
+
+
+def _credentials(credentials: Credentials | None) -> list[str]:
+    if credentials is None:
+        return []
+    arguments = []
+    if credentials.plugin and credentials.parameters:
+        arguments += ["--client_auth_plugin", credentials.plugin, "--client_auth_params", credentials.parameters]
+    arguments += ["--use_tls", _flag(credentials.use_tls)]
+    arguments += ["--tls_allow_insecure", _flag(credentials.tls_allow_insecure)]
+    arguments += ["--hostname_verification_enabled", _flag(credentials.hostname_verification)]
+    if credentials.tls_trust_cert_path:
+        arguments += ["--tls_trust_cert_path", credentials.tls_trust_cert_path]
+    return arguments
+
+
+def _flag(value: bool) -> str:  # noqa: FBT001
+    return "true" if value else "false"
+
+
+def python_environment(settings: ProcessSettings) -> dict[str, str]:
+    """Return the environment: the extra dependencies stand before the inherited PYTHONPATH, of which nothing is lost.
+
+    Pulsar's worker sets PYTHONPATH to a literal `${PYTHONPATH}:<dir>`, which no shell ever expands.
+    """
+    environment = dict(settings.environment)
+    if settings.extra_dependencies is not None:
+        inherited = environment.get("PYTHONPATH", "")
+        paths = [str(settings.extra_dependencies), *filter(None, [inherited])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def log_file(log_directory: Path, tenant: str, namespace: str, name: str, instance_id: int) -> Path:
+    """Return `<log directory>/functions/<tenant>/<namespace>/<name>/<name>-<instance>.log`, in every runtime."""
+    return log_directory / "functions" / tenant / namespace / name / f"{name}-{instance_id}.log"
+
+
+def shadowed_modules(search_path: Sequence[Path], modules: Sequence[str]) -> list[str]:
+    """Return those of `modules` that a directory of the search path would provide instead of a zygote's own."""
+    return [
+        module
+        for module in modules
+        if any((folder / module).exists() or (folder / f"{module}.py").exists() for folder in search_path)
+    ]

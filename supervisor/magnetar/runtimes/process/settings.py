@@ -1,0 +1,39 @@
+"""What the process runtime was configured with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How instances authenticate to the broker, as the worker does."""
+
+    plugin: str = ""
+    parameters: str = ""
+    use_tls: bool = False
+    tls_allow_insecure: bool = False
+    hostname_verification: bool = False
+    tls_trust_cert_path: str = ""
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Settings that all instance processes of a worker share.
+
+    `log_directory` is the base: `functions/<tenant>/…` is appended. `health_check_interval` is in seconds.
+    `environment` is complete: a process inherits nothing else.
+    """
+
+    pulsar_service_url: str
+    cluster_name: str
+    log_directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    extra_dependencies: Path | None = None
+    python_instance: Path | None = None
+    logging_config: str = ""
+    state_storage_url: str = ""
+    health_check_interval: int = 30
+    secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
+    credentials: Credentials | None = None
+    zygote: bool = True

@@ -1,0 +1,52 @@
+"""Asking an instance process over gRPC; plain channels and the private message classes, no generated stubs."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from magnetar_instance.proto.control import FunctionStatus, HealthCheckResult, MetricsData
+
+Answer = TypeVar("Answer", bound=Message)
+DEADLINE = 5.0
+"""Seconds that an instance has for an answer, as Pulsar's worker gives it."""
+
+
+class InstanceStub:
+    """Pulsar's InstanceControl of one instance on loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._channel = grpc.aio.insecure_channel(
+            f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        )
+
+    async def status(self) -> FunctionStatus:
+        """Ask for the status, or raise ConnectionError."""
+        return await self._ask("GetFunctionStatus", FunctionStatus.FromString)
+
+    async def metrics(self) -> MetricsData:
+        """Ask for the figures, or raise ConnectionError."""
+        return await self._ask("GetMetrics", MetricsData.FromString)
+
+    async def health_check(self) -> bool:
+        """Tell the instance's watchdog that its worker lives, or raise ConnectionError."""
+        return (await self._ask("HealthCheck", HealthCheckResult.FromString)).success
+
+    async def _ask(self, method: str, read: Callable[[bytes], Answer]) -> Answer:
+        call = self._channel.unary_unary(f"/proto.InstanceControl/{method}", _nothing, read)
+        try:
+            answer: Answer = await call(b"", timeout=DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise ConnectionError(
+                f"the instance did not answer {method}: {error.code().name} {error.details()}"
+            ) from error
+        return answer
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+
+def _nothing(_: bytes) -> bytes:
+    return b""
