@@ -6,7 +6,7 @@ from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.errors import RefusedError
 
-_LANGUAGES = {0: "JAVA", 1: "PYTHON", 3: "GO"}
+_LANGUAGES = {FunctionDetails.JAVA: "JAVA", FunctionDetails.PYTHON: "PYTHON", FunctionDetails.GO: "GO"}
 
 
 def language_of(details: FunctionDetails) -> str:

@@ -8,10 +8,17 @@ from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.choice import choose_runtime
 from magnetar.runtimes.process.command import log_file, python_command, python_environment, shadowed_modules
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
-from magnetar_instance.proto.function import PYTHON, FunctionDetails
+from magnetar_instance.proto.function import FunctionDetails
 
 SPEC = InstanceSpec(
-    FunctionDetails(tenant="t", namespace="n", name="f", runtime=PYTHON, runtimeFlags='-X "dev mode"', userConfig="{}"),
+    FunctionDetails(
+        tenant="t",
+        namespace="n",
+        name="f",
+        runtime=FunctionDetails.PYTHON,
+        runtimeFlags='-X "dev mode"',
+        userConfig="{}",
+    ),
     2,
     Path("f.py"),
     "id",
