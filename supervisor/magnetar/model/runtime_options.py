@@ -1,0 +1,55 @@
+"""Magnetar's own options of a function, inside `customRuntimeOptions`."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from magnetar.errors import RefusedError
+from magnetar.model.nearest import unknown_key
+
+
+class MagnetarOptions(BaseModel):
+    """What a function may choose itself; None leaves the choice to the worker's config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: Literal["process", "thread", "kubernetes"] | None = None
+    restart: Literal["always", "on-failure", "never"] | None = None
+
+
+def parse_options(text: str | None) -> MagnetarOptions:
+    """Return the options under the key `magnetar` of a JSON text; text of another kind holds none.
+
+    Pulsar leaves the text to whoever customizes its runtime, so only what is ours is judged.
+    """
+    own = _own_block(text)
+    try:
+        return MagnetarOptions.model_validate(own)
+    except ValidationError as error:
+        raise RefusedError("; ".join(_sentence(each) for each in error.errors(include_url=False))) from None
+
+
+def _own_block(text: str | None) -> Any:
+    if not text or not text.strip():
+        return {}
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        if '"magnetar"' not in text:
+            return {}
+        raise RefusedError(
+            f"customRuntimeOptions is not JSON ({error}); it must be a JSON object in a string"
+        ) from None
+    return document.get("magnetar") or {} if isinstance(document, dict) else {}
+
+
+def _sentence(error: Any) -> str:
+    where = ".".join(("customRuntimeOptions.magnetar", *map(str, error["loc"])))
+    if error["type"] == "extra_forbidden":
+        known = MagnetarOptions.model_fields
+        return (
+            unknown_key("customRuntimeOptions.magnetar: ", str(error["loc"][-1]), known)
+            + f" (known: {', '.join(known)})"
+        )
+    return f"{where} is {error['input']!r}: {error['msg'][:1].lower()}{error['msg'][1:]}"
