@@ -25,16 +25,19 @@ class SupervisorLink:
         self.theirs.close()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; not while `notices` is iterated, which closes at its end."""
         self.theirs.close()
         self._ours.close()
 
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield what the instance says of its start; progress is kept in `progress`."""
-        async for line in self._lines():
-            notice = self._read(line)
-            if notice is not None:
-                yield notice
+        try:
+            async for line in self._lines():
+                notice = self._read(line)
+                if notice is not None:
+                    yield notice
+        finally:
+            self.close()
 
     def send(self, command: str) -> None:
         """Send a command; an instance that has ended, or whose socket is full, does not get it."""

@@ -1,0 +1,142 @@
+"""The child's side of a spawn: what a forked process does between its birth and its work.
+
+The order matters: the parent-death signal is set last, because a change of user clears it, and the parent is looked at once
+more after it, because it may have ended in between.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_PARENT_DEADLINE = 5.0
+_GONE = 70
+
+
+@dataclass(frozen=True)
+class SpawnRequest:
+    """What to run and as what.
+
+    `parent` is the process id that must be the parent before anything of the request runs; `descriptors` are received
+    descriptors by the name of the environment variable that tells their number, where `stdout` and `stderr` stand for
+    the standard streams themselves. `output` is a file that both streams are appended to where they are not given.
+    `record` is a file that a JSON record of the spawn is written to before the process is let go.
+    """
+
+    id: int
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    parent: int
+    cwd: str | None = None
+    output: str | None = None
+    record: str | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    descriptors: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: bytes, received: list[int]) -> "SpawnRequest":
+        """Read a request, whose `fds` names the received descriptors; raises ValueError or TypeError when it is none."""
+        fields = json.loads(text)
+        names = fields.pop("fds", [])
+        if len(names) != len(received):
+            raise ValueError(f"{len(names)} descriptors were named and {len(received)} received")
+        return cls(**fields, descriptors=dict(zip(names, received, strict=True)))
+
+
+def become(request: SpawnRequest) -> None:
+    """Turn this freshly forked process into the one that the request asks for; only its code is left to run."""
+    wait_for_parent(request.parent)
+    os.setsid()
+    _take_streams(request)
+    _take_limits(request.limits)
+    _take_environment(request)
+    if request.cwd:
+        os.chdir(request.cwd)
+    if request.record:
+        _write_record(request.record, request)
+    _restore_signals()
+    die_with(request.parent)
+
+
+def wait_for_parent(parent: int) -> None:
+    """Wait until `parent` is this process's parent: a forked grandchild is handed over when the process between ends.
+
+    The kernel tells of no change of the parent, so this looks again and again, for a moment and no longer than 5 s.
+    """
+    turns = int(_PARENT_DEADLINE / 0.0005)
+    for _ in range(turns):
+        if os.getppid() == parent:
+            return
+        select.select([], [], [], 0.0005)
+    os._exit(_GONE)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGKILL when the parent ends, and leave at once if it has ended already (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(_GONE)
+
+
+def _take_streams(request: SpawnRequest) -> None:
+    output = _open_output(request)
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(request.descriptors.get(name, output), stream)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    kept = {0, 1, 2, *(number for name, number in request.descriptors.items() if name not in {"stdout", "stderr"})}
+    for number in {nothing, output, *request.descriptors.values()} - kept:
+        os.close(number)
+
+
+def _open_output(request: SpawnRequest) -> int:
+    if request.output is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    return os.open(request.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def _take_limits(limits: Mapping[str, int]) -> None:
+    for name, value in limits.items():
+        number = getattr(resource, f"RLIMIT_{name.upper()}")
+        resource.setrlimit(number, (value, value))
+
+
+def _take_environment(request: SpawnRequest) -> None:
+    os.environ.clear()
+    os.environ.update(request.env)
+    for name, number in request.descriptors.items():
+        if name not in {"stdout", "stderr"}:
+            os.set_inheritable(number, True)  # noqa: FBT003
+            os.environ[name] = str(number)
+
+
+def _write_record(path: str, request: SpawnRequest) -> None:
+    record = {"pid": os.getpid(), "argv": request.argv, "parent": request.parent}
+    partial = f"{path}.{os.getpid()}"
+    with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not needed in the forked child
+        json.dump(record, file)
+    os.replace(partial, path)  # noqa: PTH105
+
+
+def _restore_signals() -> None:
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def execute(request: SpawnRequest) -> NoReturn:
+    """Replace this process by the program of the request; says on standard error why that is not possible."""
+    try:
+        os.execvpe(request.argv[0], list(request.argv), dict(os.environ))  # noqa: S606
+    except OSError as error:
+        os.write(2, f"{request.argv[0]} could not be run: {error.strerror}\n".encode())
+        os._exit(127)

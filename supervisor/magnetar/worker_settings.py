@@ -1,0 +1,53 @@
+"""From a worker's config to the settings of its rooms. Pure but for the environment, which is handed in."""
+
+from collections.abc import Mapping
+
+from magnetar.config.worker import WorkerConfig
+from magnetar.policy.restart import RestartPolicy
+from magnetar.runtimes.process.settings import Credentials, ProcessSettings
+
+
+def restart_policy(config: WorkerConfig) -> RestartPolicy:
+    """Return the restart policy of the `magnetar:` block."""
+    return RestartPolicy(**config.magnetar.restart.model_dump())
+
+
+def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what instances inherit: everything, as Pulsar's do, or the names that the config lists."""
+    names = config.magnetar.environment
+    if names == "inherit":
+        return dict(environ)
+    return {name: environ[name] for name in names if name in environ}
+
+
+def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> ProcessSettings:
+    """Return the settings of the process runtime."""
+    process = config.process_runtime
+    pulsar_home = environ.get("PULSAR_HOME")
+    return ProcessSettings(
+        pulsar_service_url=config.pulsar_service_url,
+        cluster_name=config.pulsar_functions_cluster,
+        log_directory=process.log_directory.absolute(),
+        environment=instance_environment(config, environ),
+        extra_dependencies=process.extra_function_dependencies_dir,
+        python_instance=process.python_instance_location,
+        logging_config=f"{pulsar_home}/conf/functions-logging/logging_config.ini" if pulsar_home else "",
+        state_storage_url=config.state_storage_service_url or "",
+        health_check_interval=config.instance_liveness_check_freq_ms // 1000,
+        credentials=_credentials(config),
+        zygote=config.magnetar.zygote,
+    )
+
+
+def _credentials(config: WorkerConfig) -> Credentials | None:
+    """Return what instances authenticate with: as in Pulsar, only when the worker authenticates its own clients."""
+    if not config.authentication_enabled:
+        return None
+    return Credentials(
+        plugin=config.broker_client_authentication_plugin or config.client_authentication_plugin or "",
+        parameters=config.broker_client_authentication_parameters or config.client_authentication_parameters or "",
+        use_tls=config.use_tls,
+        tls_allow_insecure=config.tls_allow_insecure_connection,
+        hostname_verification=config.tls_enable_hostname_verification,
+        tls_trust_cert_path=config.tls_trust_certs_file_path or "",
+    )

@@ -1,0 +1,178 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from magnetar.processes.launcher import Launcher, Spawn
+from magnetar.processes.subreaper import Subreaper
+from magnetar.processes.watch import ExitStatus, until_ended
+
+pytestmark = pytest.mark.anyio
+ENVIRONMENT = {"PATH": os.environ["PATH"], "GREETING": "hello"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def launcher(kind: str) -> AsyncIterator[Launcher]:
+    """A launcher that is the parent itself, or one that hands its children to this process."""
+    known: list[Launcher] = []
+    subreaper = Subreaper(lambda: {pid for item in known for pid in item.known})
+    with anyio.fail_after(30):
+        if kind == "self":
+            async with Launcher() as made:
+                yield made
+        else:
+            with subreaper.installed():
+                async with Launcher(subreaper=subreaper) as made:
+                    known.append(made)
+                    yield made
+
+
+both = pytest.mark.parametrize("kind", ["self", "worker"])
+
+
+@both
+async def test_an_exit_code_is_told(kind: str) -> None:
+    """A process that ends by itself is seen with its code."""
+    async with launcher(kind) as made:
+        child = await made.spawn(Spawn(["sh", "-c", "exit 7"], ENVIRONMENT))
+        assert await child.wait() == ExitStatus(code=7)
+        assert not child.alive
+        assert await child.wait() == ExitStatus(code=7)
+
+
+@both
+async def test_many_that_end_at_once_are_all_seen(kind: str) -> None:
+    """However fast they end, each end is told to the one who started it."""
+    async with launcher(kind) as made:
+        children = [await made.spawn(Spawn(["sh", "-c", f"exit {n}"], ENVIRONMENT)) for n in range(20)]
+        assert [(await child.wait()).code for child in children] == list(range(20))
+
+
+@both
+async def test_a_kill_is_seen_with_its_signal(kind: str) -> None:
+    """A process that is killed from outside is seen with the signal."""
+    async with launcher(kind) as made:
+        child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
+        os.kill(child.pid, signal.SIGKILL)
+        assert await child.wait() == ExitStatus(signal=signal.SIGKILL)
+
+
+@both
+async def test_a_stubborn_process_is_killed_after_the_grace(kind: str) -> None:
+    """SIGTERM first, then SIGKILL; the whole group ends."""
+    script = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork(); print('up'); signal.pause()"
+    async with launcher(kind) as made:
+        read, write = os.pipe()
+        child = await made.spawn(Spawn([sys.executable, "-uc", script], ENVIRONMENT, descriptors={"stdout": write}))
+        os.close(write)
+        said = b""
+        while said.count(b"up") < 2:
+            await anyio.wait_readable(read)
+            said += os.read(read, 100)
+        assert await child.stop(0.1) == ExitStatus(signal=signal.SIGKILL)
+        while os.read(read, 100):
+            await anyio.wait_readable(read)
+        os.close(read)
+
+
+@both
+async def test_environment_output_and_descriptors_are_as_asked(kind: str, tmp_path: Path) -> None:
+    """The child has exactly the environment given, its file as output, and the descriptor under its name."""
+    ours, theirs = socket.socketpair()
+    script = (
+        "import os, socket; print(sorted(set(os.environ) - {'LC_CTYPE'}));"
+        "socket.socket(fileno=int(os.environ['LINK'])).send(os.environ['GREETING'].encode())"
+    )
+    output = tmp_path / "out.log"
+    async with launcher(kind) as made:
+        request = Spawn(
+            [sys.executable, "-c", script], ENVIRONMENT, output=str(output), descriptors={"LINK": theirs.fileno()}
+        )
+        child = await made.spawn(request)
+        theirs.close()
+        assert await child.wait() == ExitStatus(code=0)
+    assert output.read_text() == "['GREETING', 'LINK', 'PATH']\n"
+    assert ours.recv(10) == b"hello"
+    ours.close()
+
+
+@both
+async def test_a_program_that_is_not_there_says_so(kind: str, tmp_path: Path) -> None:
+    """A program that can't be run ends with 127 and one line."""
+    async with launcher(kind) as made:
+        child = await made.spawn(Spawn(["/no/such/program"], ENVIRONMENT, output=str(tmp_path / "out")))
+        assert await child.wait() == ExitStatus(code=127)
+    assert "/no/such/program could not be run" in (tmp_path / "out").read_text()
+
+
+@both
+async def test_a_large_request_arrives_whole(kind: str, tmp_path: Path) -> None:
+    """A command line of half a megabyte is no problem for the socket."""
+    async with launcher(kind) as made:
+        arguments = ["x" * 100_000] * 5
+        child = await made.spawn(Spawn(["sh", "-c", "echo $#", *arguments], ENVIRONMENT, output=str(tmp_path / "out")))
+        assert await child.wait() == ExitStatus(code=0)
+    assert (tmp_path / "out").read_text() == "4\n"
+
+
+async def test_children_end_with_a_launcher_that_is_their_parent() -> None:
+    """When the launcher is killed, its children die and are told as dead."""
+    async with launcher("self") as made:
+        child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
+        pidfd = os.pidfd_open(child.pid)
+        os.kill(min(made.known - {child.pid}), signal.SIGKILL)
+        await until_ended(pidfd)
+        os.close(pidfd)
+        assert (await child.wait()).signal == signal.SIGKILL
+
+
+async def test_children_survive_a_launcher_that_is_not_their_parent() -> None:
+    """Handed over to this process, they do not notice the launcher's end."""
+    async with launcher("worker") as made:
+        child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
+        os.kill(min(made.known - {child.pid}), signal.SIGKILL)
+        while not made.gone:
+            await anyio.lowlevel.checkpoint()
+        assert child.alive
+        assert await child.stop(5) == ExitStatus(signal=signal.SIGTERM)
+
+
+OWNER = """
+import os, sys, anyio
+from magnetar.processes.launcher import Launcher, Spawn
+from magnetar.processes.subreaper import Subreaper
+async def main(kind):
+    known = []
+    subreaper = Subreaper(lambda: set())
+    with subreaper.installed():
+        async with Launcher(subreaper=subreaper if kind == "worker" else None) as made:
+            child = await made.spawn(Spawn(["sleep", "1000"], dict(os.environ)))
+            print(child.pid, flush=True)
+            await anyio.sleep_forever()
+anyio.run(main, sys.argv[1])
+"""
+
+
+@both
+async def test_nothing_is_left_when_the_worker_is_killed(kind: str) -> None:
+    """kill -9 of the worker ends its instances."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, kind], stdout=subprocess.PIPE)  # noqa: ASYNC220
+    assert owner.stdout is not None
+    with owner.stdout:
+        pidfd = os.pidfd_open(int(owner.stdout.readline()))
+        owner.kill()
+        owner.wait()
+    with anyio.fail_after(10):
+        await until_ended(pidfd)
+    os.close(pidfd)
