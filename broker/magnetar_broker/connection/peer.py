@@ -1,0 +1,229 @@
+"""One client's connection: bytes in, frames to the handlers, frames out in one write per turn of the loop."""
+
+import asyncio
+from collections.abc import Callable
+
+from google.protobuf.message import DecodeError
+
+from magnetar_broker.errors import BrokerError, NotAllowedError
+from magnetar_broker.topics.consumer import Consumer, Delivery
+from magnetar_broker.topics.producers import Producer
+from magnetar_broker.topics.subscription import Subscription
+from magnetar_broker.topics.topic import Topic
+from magnetar_broker.wire.frames import FrameError, FrameReader, command_frame, message_frame_head
+from magnetar_broker.wire.proto import pulsar_api
+from magnetar_broker.wire.proto.pulsar_api import BaseCommand
+
+_HIGH_WATER = 1024 * 1024
+_PENDING_LIMIT = 64 * 1024 * 1024
+_NO_BATCH = -1
+
+Handler = Callable[["Peer", BaseCommand, memoryview], None]
+
+
+class Peer(asyncio.Protocol):
+    """A connection's state: its producers and consumers by the client's numbers.
+
+    `handlers` maps a command's type to what answers it; `gone` is called when the connection has ended.
+    """
+
+    def __init__(self, handlers: dict[int, Handler], gone: Callable[["Peer"], None]) -> None:
+        self.producers: dict[int, tuple[Topic, Producer]] = {}
+        self.consumers: dict[int, tuple[Topic, Subscription, Consumer]] = {}
+        self.address = ""
+        self.local = ("127.0.0.1", 0)
+        self.writable = True
+        self._handlers = handlers
+        self._gone = gone
+        self._reader = FrameReader()
+        self._out: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._uncommitted = 0
+        self._gathered = 0
+        self._flushing = False
+        self._message = BaseCommand(type=BaseCommand.MESSAGE)
+        self._receipt = BaseCommand(type=BaseCommand.SEND_RECEIPT)
+
+    # asyncio's protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the addresses."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._transport = transport
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self.address = f"{peer[0]}:{peer[1]}" if peer else ""
+        self.local = (str(local[0]), int(local[1])) if local else self.local
+
+    def data_received(self, data: bytes) -> None:
+        """Handle every complete frame."""
+        try:
+            for command_bytes, rest in self._reader.feed(data):
+                self._handle(command_bytes, rest)
+        except (FrameError, DecodeError):
+            self.close()
+
+    def _handle(self, command_bytes: memoryview, rest: memoryview) -> None:
+        command = BaseCommand.FromString(bytes(command_bytes))
+        handler = self._handlers.get(command.type)
+        if handler is not None:
+            handler(self, command, rest)
+            return
+        request_id = _request_id(command)
+        if request_id is not None:
+            name = BaseCommand.Type.Name(command.type)
+            self.error(request_id, NotAllowedError(f"this broker does not answer {name}"))
+
+    def pause_writing(self) -> None:
+        """Stop dispatching: the client does not read as fast as it asks."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """Dispatch again."""
+        self.writable = True
+        for subscription in {each[1] for each in self.consumers.values()}:
+            subscription.dispatch()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Let go of everything that the client had."""
+        self._transport = None
+        for topic, producer in self.producers.values():
+            topic.producers.remove(producer)
+        self.producers.clear()
+        for consumer_id in list(self.consumers):
+            self.drop_consumer(consumer_id)
+        self._gone(self)
+
+    def drop_consumer(self, consumer_id: int) -> None:
+        """Let a consumer go; a subscription that is not durable goes with its last one."""
+        topic, subscription, consumer = self.consumers.pop(consumer_id)
+        subscription.remove(consumer)
+        unused = not subscription.durable and not subscription.consumers
+        if unused and topic.subscriptions.get(subscription.name) is subscription:
+            topic.unsubscribe(subscription.name, force=True)
+
+    # Out.
+
+    def send(self, command: BaseCommand) -> None:
+        """Send a command."""
+        self._write(command_frame(command))
+
+    def error(self, request_id: int, error: BrokerError) -> None:
+        """Answer a request with an error: a closed connection would make the client come again and again."""
+        command = BaseCommand(type=BaseCommand.ERROR)
+        command.error.request_id = request_id
+        command.error.error = code_of(error)
+        command.error.message = str(error)
+        self.send(command)
+
+    def success(self, request_id: int) -> None:
+        """Answer a request that has no answer of its own."""
+        command = BaseCommand(type=BaseCommand.SUCCESS)
+        command.success.request_id = request_id
+        self.send(command)
+
+    def _write(self, *parts: bytes) -> None:
+        if self._transport is None:
+            return
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._out.extend(parts)
+
+    def _end_turn(self) -> None:
+        self._flushing = False
+        self._flush()
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        self._gathered = 0
+        if out and self._transport is not None:
+            self._transport.write(b"".join(out))
+
+    def close(self) -> None:
+        """Close the connection after what is to be written."""
+        if self._transport is not None:
+            self._flush()
+            self._transport.close()
+
+    # What topics ask for.
+
+    def receive(self, size: int) -> None:
+        """Count bytes on their way to the disk; a client that is faster than the disk is not read for a while."""
+        self._uncommitted += size
+        if self._uncommitted > _PENDING_LIMIT and self._transport is not None:
+            self._transport.pause_reading()
+
+    def committed(self, size: int) -> None:
+        """Count bytes that have reached the disk."""
+        was_over = self._uncommitted > _PENDING_LIMIT
+        self._uncommitted -= size
+        if was_over and self._uncommitted <= _PENDING_LIMIT and self._transport is not None:
+            self._transport.resume_reading()
+
+    def send_receipt(self, producer_id: int, sequence_id: int, highest: int, topic: Topic, entry: int) -> None:
+        """Tell a producer that its message is durable."""
+        receipt = self._receipt.send_receipt
+        receipt.producer_id = producer_id
+        receipt.sequence_id = sequence_id
+        receipt.highest_sequence_id = highest
+        receipt.message_id.ledgerId = topic.id
+        receipt.message_id.entryId = entry
+        self._write(command_frame(self._receipt))
+
+    def deliver(self, consumer: Consumer, delivery: Delivery) -> None:
+        """Send one entry to a consumer."""
+        message = self._message.message
+        message.Clear()
+        message.consumer_id = consumer.id
+        message.message_id.ledgerId = delivery.topic_id
+        message.message_id.entryId = delivery.entry
+        message.message_id.partition = delivery.partition
+        message.redelivery_count = delivery.redeliveries
+        if delivery.ack_set:
+            message.ack_set.extend(delivery.ack_set)
+        if consumer.epoch is not None:
+            message.consumer_epoch = consumer.epoch
+        head = message_frame_head(self._message.SerializeToString(), len(delivery.data))
+        self._write(head, delivery.data)
+        # The transport sees what waits in this turn only when it ends: without this a turn could fill the memory.
+        self._gathered += len(delivery.data)
+        if self._gathered > _HIGH_WATER:
+            self._flush()
+
+    def tell_active(self, consumer_id: int, *, active: bool) -> None:
+        """Tell a Failover consumer whether it is the active one."""
+        command = BaseCommand(type=BaseCommand.ACTIVE_CONSUMER_CHANGE)
+        command.active_consumer_change.consumer_id = consumer_id
+        command.active_consumer_change.is_active = active
+        self.send(command)
+
+    def close_consumer(self, consumer_id: int) -> None:
+        """Make the client subscribe anew."""
+        self.consumers.pop(consumer_id, None)
+        command = BaseCommand(type=BaseCommand.CLOSE_CONSUMER)
+        command.close_consumer.consumer_id = consumer_id
+        command.close_consumer.request_id = 0
+        self.send(command)
+
+    def close_producer(self, producer_id: int) -> None:
+        """Tell the client that its producer was closed."""
+        self.producers.pop(producer_id, None)
+        command = BaseCommand(type=BaseCommand.CLOSE_PRODUCER)
+        command.close_producer.producer_id = producer_id
+        command.close_producer.request_id = 0
+        self.send(command)
+
+
+def _request_id(command: BaseCommand) -> int | None:
+    for _, body in command.ListFields():
+        number = getattr(body, "request_id", None)
+        if isinstance(number, int):
+            return number
+    return None
+
+
+def code_of(error: BrokerError) -> "pulsar_api.ServerError":
+    """Return the protocol's number of an error."""
+    code: "pulsar_api.ServerError" = getattr(pulsar_api, error.code)
+    return code

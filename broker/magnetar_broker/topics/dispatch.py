@@ -1,0 +1,64 @@
+"""What every way of dispatching has in common: the source of entries, and what is asked of a dispatcher."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from magnetar_broker.topics.consumer import Consumer
+
+EXCLUSIVE, SHARED, FAILOVER, KEY_SHARED = range(4)
+KIND_NAMES = ("Exclusive", "Shared", "Failover", "Key_Shared")
+
+
+class Source(Protocol):
+    """The subscription's entries as a dispatcher reads them."""
+
+    @property
+    def mark(self) -> int:
+        """The first entry that is not acknowledged."""
+
+    @property
+    def partition(self) -> int:
+        """The number of the topic's partition, -1 when it is none."""
+
+    def next_from(self, position: int, *, compacted: bool) -> int | None:
+        """Return the first deliverable entry at or after a position, None when there is none yet."""
+
+    def done(self, entry: int) -> bool:
+        """Whether an entry is acknowledged."""
+
+    def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> None:
+        """Send an entry: it becomes pending with the consumer and costs permits."""
+
+    def data(self, entry: int) -> bytes:
+        """Return an entry's bytes."""
+
+
+class Dispatcher(Protocol):
+    """Decides which consumer gets which entry."""
+
+    kind: int
+
+    @property
+    def active(self) -> Consumer | None:
+        """The consumer that alone gets entries, where there is such a one."""
+
+    def add(self, consumer: Consumer) -> None:
+        """Take a consumer in; raises ConsumerBusyError when that is not possible."""
+
+    def remove(self, consumer: Consumer) -> None:
+        """Let a consumer go; what it had is delivered again."""
+
+    def redeliver(self, consumer: Consumer, entries: Iterable[int] | None) -> None:
+        """Deliver again what a consumer has: some entries, or all."""
+
+    def acknowledged(self, entry: int) -> None:
+        """Forget an entry that is acknowledged."""
+
+    def reset(self) -> None:
+        """Begin again at the mark."""
+
+    def dispatch(self) -> None:
+        """Send what can be sent."""
+
+    def close(self) -> None:
+        """Cancel timers."""

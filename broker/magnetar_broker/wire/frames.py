@@ -1,0 +1,92 @@
+"""Frames of the binary protocol: `[total size][command size][command]`, and for messages what follows the command.
+
+What follows a SEND command (magic, checksum, metadata, payload) is kept as it came and put behind MESSAGE commands:
+consumers verify the checksum end to end.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from magnetar_broker.wire.proto.pulsar_api import BaseCommand, MessageMetadata
+
+MAX_MESSAGE_SIZE = 5 * 1024 * 1024
+MAX_FRAME_SIZE = MAX_MESSAGE_SIZE + 64 * 1024
+_SIZES = struct.Struct(">II")
+_SIZE = struct.Struct(">I")
+_CHECKSUM_MAGIC = b"\x0e\x01"
+_CHECKSUM_HEAD = 6
+
+
+class FrameError(Exception):
+    """Raised when a peer's bytes are no frames; the connection can only be closed."""
+
+
+def command_frame(command: BaseCommand) -> bytes:
+    """Return the frame of a command without a message."""
+    encoded = command.SerializeToString()
+    return _SIZES.pack(len(encoded) + 4, len(encoded)) + encoded
+
+
+def message_frame_head(encoded_command: bytes, entry_size: int) -> bytes:
+    """Return what stands before the bytes of an entry in a MESSAGE frame."""
+    size = len(encoded_command)
+    return _SIZES.pack(4 + size + entry_size, size) + encoded_command
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+        """Yield the command and the rest of every complete frame; the views are valid until the next step."""
+        self._buffer += data
+        at, end = 0, len(self._buffer)
+        view = memoryview(self._buffer)
+        try:
+            while end - at >= 4:
+                (size,) = _SIZE.unpack_from(view, at)
+                if size > MAX_FRAME_SIZE or size < 4:
+                    raise FrameError(f"a frame of {size} bytes is not of Pulsar's binary protocol")
+                if end - at - 4 < size:
+                    break
+                (command_size,) = _SIZE.unpack_from(view, at + 4)
+                start = at + 8
+                if command_size + 4 > size:
+                    raise FrameError("a command is longer than its frame")
+                command, rest = view[start : start + command_size], view[start + command_size : at + 4 + size]
+                yield command, rest
+                command.release()
+                rest.release()
+                at += 4 + size
+        finally:
+            view.release()
+            if at:
+                del self._buffer[:at]
+
+
+def metadata_of(entry: bytes) -> MessageMetadata:
+    """Parse the metadata of a stored entry; raises DecodeError or struct.error when it is none."""
+    start = _metadata_start(entry)
+    (size,) = _SIZE.unpack_from(entry, start)
+    return MessageMetadata.FromString(entry[start + 4 : start + 4 + size])
+
+
+def payload_of(entry: bytes) -> bytes:
+    """Return the payload of a stored entry as the producer sent it: compressed, a batch or not."""
+    start = _metadata_start(entry)
+    (size,) = _SIZE.unpack_from(entry, start)
+    return entry[start + 4 + size :]
+
+
+def _metadata_start(entry: bytes) -> int:
+    return _CHECKSUM_HEAD if entry[:2] == _CHECKSUM_MAGIC else 0
+
+
+def checksum_of(entry: bytes) -> tuple[int, bytes] | None:
+    """Return the CRC32C that the producer sent and the bytes that it covers, or None when it sent none."""
+    if entry[:2] != _CHECKSUM_MAGIC:
+        return None
+    (checksum,) = _SIZE.unpack_from(entry, 2)
+    return checksum, entry[_CHECKSUM_HEAD:]
