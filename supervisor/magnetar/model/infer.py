@@ -40,9 +40,7 @@ def _window(window: WindowConfig) -> WindowConfig:
     return window.model_copy(
         update={
             "sliding_interval_count": _given(window.sliding_interval_count, window.window_length_count),
-            "sliding_interval_duration_ms": _given(
-                window.sliding_interval_duration_ms, window.window_length_duration_ms
-            ),
+            "sliding_interval_duration_ms": slide_ms,
             "max_lag_ms": _given(window.max_lag_ms, 0 if timed else None),
             "watermark_emit_interval_ms": _given(window.watermark_emit_interval_ms, 1000 if timed else None),
         }

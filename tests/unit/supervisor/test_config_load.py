@@ -89,8 +89,10 @@ def test_unknown_keys_outside_our_block_are_accepted_with_a_warning(tmp_path: Pa
     config = load_config(write(tmp_path, "workerProt: 1\nfunctionRuntimeFactoryConfigs: {logDirectry: x}\n"))
     assert config.warnings == (
         "functions_worker.yml:1: unknown key 'workerProt'; did you mean 'workerPort'?",
-        "functions_worker.yml:2: functionRuntimeFactoryConfigs: "
-        "unknown key 'logDirectry'; did you mean 'logDirectory'?",
+        (
+            "functions_worker.yml:2: functionRuntimeFactoryConfigs: "
+            "unknown key 'logDirectry'; did you mean 'logDirectory'?"
+        ),
     )
 
 
