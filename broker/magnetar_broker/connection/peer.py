@@ -225,5 +225,5 @@ def _request_id(command: BaseCommand) -> int | None:
 
 def code_of(error: BrokerError) -> "pulsar_api.ServerError":
     """Return the protocol's number of an error."""
-    code: "pulsar_api.ServerError" = getattr(pulsar_api, error.code)
+    code: pulsar_api.ServerError = getattr(pulsar_api, error.code)
     return code
