@@ -1,0 +1,93 @@
+"""The user's code of a process of its own: first on sys.path, imported by its own name."""
+
+import importlib
+import sys
+import traceback
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from magnetar_instance.errors import BootError
+from magnetar_instance.settings import InstanceSettings
+
+Process = Callable[[object, object], object]
+"""What a function does: (input, context) -> output."""
+
+
+def load_function(settings: InstanceSettings) -> Process:
+    """Import the function's class or module. Raises BootError with the traceback's last lines."""
+    root = unpack(settings.code, settings.code.parent / f".{settings.code.name}.unpacked")
+    sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    return function_of(settings.details.className, importlib.import_module)
+
+
+def function_of(class_name: str, load: Callable[[str], ModuleType]) -> Process:
+    """Return the function that a class name means: `module.Class` with a context, or a module's `process(input)`."""
+    module_name, separator, name = class_name.rpartition(".")
+    try:
+        if not separator:
+            return _native(load(class_name))
+        return _of_class(load(module_name), name, class_name)
+    except BootError:
+        raise
+    except Exception as error:
+        raise BootError(f"{type(error).__name__}: {error}", last_lines(error)) from error
+
+
+def _native(module: ModuleType) -> Process:
+    process = getattr(module, "process", None)
+    if not callable(process):
+        raise BootError(f"className {module.__name__!r}: the module has no function process(input)")
+    return lambda value, _context: process(value)
+
+
+def _of_class(module: ModuleType, name: str, class_name: str) -> Process:
+    found: Any = getattr(module, name, None)
+    if found is None:
+        raise BootError(f"className {class_name!r}: the module has no {name!r}")
+    made = found()
+    if not callable(getattr(made, "process", None)):
+        raise BootError(f"className {class_name!r}: the class has no method process(self, input, context)")
+    process: Process = made.process
+    return process
+
+
+def last_lines(error: BaseException, count: int = 12) -> tuple[str, ...]:
+    """Return the last lines of an error's traceback."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return tuple(lines[-count:])
+
+
+def unpack(code: Path, target: Path) -> Path:
+    """Return the directory that a function's code is imported from: a zip is unpacked, its `deps/*.whl` beside it.
+
+    The layout is Pulsar's: `<base>/src` holds the code, `<base>/deps` wheels. Raises BootError.
+    """
+    if code.suffix not in {".zip", ".whl"}:
+        return code.parent
+    try:
+        with zipfile.ZipFile(code) as archive:
+            archive.extractall(target)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise BootError(f"{code.name} can't be unpacked: {error}") from error
+    if code.suffix == ".whl":
+        return target
+    base = _base(target, code)
+    for wheel in sorted((base / "deps").glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(target)
+    if str(target) not in sys.path:
+        sys.path.insert(0, str(target))
+    return base / "src" if (base / "src").is_dir() else target
+
+
+def _base(target: Path, code: Path) -> Path:
+    """Return the folder that holds `src`; a flat zip has none, and its code stands at the top (Pulsar runs both)."""
+    named = target / code.stem
+    if (named / "src").is_dir():
+        return named
+    others = [folder for folder in target.iterdir() if (folder / "src").is_dir()]
+    return others[0] if len(others) == 1 else target

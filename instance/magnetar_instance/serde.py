@@ -1,0 +1,95 @@
+"""From bytes to what a function gets, and from what it returns to bytes."""
+
+import importlib
+from typing import Protocol
+
+from pulsar.functions.serde import PickleSerDe
+
+from magnetar_instance.errors import BootError
+
+_IDENTITY = {"", "serde.IdentitySerDe", "pulsar.functions.serde.IdentitySerDe", "IdentitySerDe"}
+_PICKLE = {"serde.PickleSerDe", "pulsar.functions.serde.PickleSerDe", "PickleSerDe"}
+
+
+class SerDe(Protocol):
+    """Turns bytes into objects and back; Pulsar's interface for Python functions."""
+
+    def serialize(self, value: object, /) -> bytes | None:
+        """Return a value's bytes; None drops it."""
+
+    def deserialize(self, data: bytes, /) -> object:
+        """Return the value of some bytes."""
+
+
+class IdentitySerDe:
+    """Pulsar's default: text that reads as a number (int, float, complex) becomes one, other text a str, the rest bytes."""
+
+    def serialize(self, value: object) -> bytes:
+        """Return bytes as they are, numbers and text as text. Raises TypeError for anything else, as Pulsar does."""
+        if type(value) is bytes:
+            return value
+        if type(value) in {str, int, float, complex}:
+            return str(value).encode()
+        raise TypeError(
+            f"IdentitySerDe can't serialize {type(value).__name__}; return bytes, str or a number, or name an output SerDe"
+        )
+
+    def deserialize(self, data: bytes) -> object:
+        """Guess the type of some bytes."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return data
+        for guess in (int, float, complex):
+            try:
+                return guess(text)
+            except ValueError:
+                continue
+        return text
+
+
+class BytesSerDe:
+    """Bytes in and out, for functions that ask for the schema `bytes` by name."""
+
+    def serialize(self, value: object) -> bytes:
+        """Return bytes as they are, text encoded."""
+        return value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
+
+    def deserialize(self, data: bytes) -> object:
+        """Return the bytes."""
+        return data
+
+
+class StringSerDe:
+    """Text in and out, for functions that ask for the schema `string`."""
+
+    def serialize(self, value: object) -> bytes:
+        """Return the text's bytes."""
+        return str(value).encode()
+
+    def deserialize(self, data: bytes) -> object:
+        """Return the text."""
+        return data.decode()
+
+
+def serde_for(class_name: str, schema_type: str) -> SerDe:
+    """Return what a spec's SerDe class and schema type ask for. Raises BootError when it can't be had."""
+    if schema_type.lower() == "string":
+        return StringSerDe()
+    if schema_type.lower() not in {"", "bytes"}:
+        raise BootError(f"schemaType {schema_type!r}: this instance knows the schemas bytes and string")
+    if class_name in _IDENTITY:
+        return IdentitySerDe()
+    return _user_serde(class_name)
+
+
+def _user_serde(class_name: str) -> SerDe:
+    if class_name in _PICKLE:
+        pickled: SerDe = PickleSerDe()
+        return pickled
+    module_name, _, name = class_name.rpartition(".")
+    try:
+        made: SerDe = getattr(importlib.import_module(module_name), name)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise BootError(f"the SerDe class {class_name!r} can't be had: {error}") from error
+    return made

@@ -1,0 +1,45 @@
+"""What one instance is: the function, which of its instances, and where the broker is."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from magnetar_instance.proto.function import FunctionDetails
+
+
+@dataclass(frozen=True)
+class ClientAuth:
+    """How the instance authenticates to the broker, in the spelling of Pulsar's command line."""
+
+    plugin: str = ""
+    parameters: str = field(default="", repr=False)
+    tls_allow_insecure: bool = False
+    tls_hostname_verification: bool = False
+    tls_trust_certs: str = ""
+
+
+@dataclass(frozen=True)
+class InstanceSettings:
+    """One instance; `code` is the uploaded file, `log_file` where its records and prints go."""
+
+    details: FunctionDetails
+    instance_id: int
+    function_id: str
+    function_version: str
+    code: Path
+    service_url: str
+    cluster: str
+    log_file: Path | None = None
+    auth: ClientAuth = field(default_factory=ClientAuth)
+    secrets_provider: str = ""
+    secrets_config: str = ""
+    state_storage_url: str = ""
+
+    @property
+    def fqfn(self) -> str:
+        """The function's name as `tenant/namespace/name`."""
+        return f"{self.details.tenant}/{self.details.namespace}/{self.details.name}"
+
+    @property
+    def fqiid(self) -> str:
+        """The instance's name as `tenant/namespace/name:id`."""
+        return f"{self.fqfn}:{self.instance_id}"
