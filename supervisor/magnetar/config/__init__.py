@@ -2,12 +2,13 @@
 
 from magnetar.config.errors import ConfigError
 from magnetar.config.load import load_config
-from magnetar.config.magnetar import MagnetarConfig, RestartConfig
+from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, RestartConfig
 from magnetar.config.runtime_keys import KubernetesRuntimeConfig, ProcessRuntimeConfig, ThreadRuntimeConfig
 from magnetar.config.worker import WorkerConfig
 
 __all__ = [
     "ConfigError",
+    "EmbeddedBrokerConfig",
     "KubernetesRuntimeConfig",
     "MagnetarConfig",
     "ProcessRuntimeConfig",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from magnetar.config.conformance import judge
 from magnetar.config.errors import ConfigError
-from magnetar.config.magnetar import MagnetarConfig, RestartConfig
+from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, RestartConfig
 from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, MemoryLimit
 from magnetar.config.text import Document, parse
 from magnetar.config.worker import WorkerConfig
@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from magnetar.config.base import Keys, OwnKeys
 
 _SETTINGS_KEY = "functionRuntimeFactoryConfigs"
+_OWN_BLOCKS: dict[str | int, "type[OwnKeys]"] = {
+    "magnetar": MagnetarConfig,
+    "restart": RestartConfig,
+    "embeddedBroker": EmbeddedBrokerConfig,
+}
 
 
-def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> WorkerConfig:
-    """Read a `functions_worker.yml` (None: all defaults) and put overrides, in either spelling, over it.
+def load_config(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> WorkerConfig:
+    """Read a `functions_worker.yml` (None: all defaults), put overrides over it and defaults below; in either spelling.
 
     Raises ConfigError with every problem; what is accepted without effect is in the result's `warnings`.
     """
     document = _read(path) if path else Document("defaults", {})
-    document = replace(document, values=_merged(document.values, _spelt(overrides or {}, WorkerConfig)))
+    values = _merged(_spelt(defaults or {}, WorkerConfig), document.values)
+    document = replace(document, values=_merged(values, _spelt(overrides or {}, WorkerConfig)))
     verdicts = judge(document.values)
     problems = [document.at((key,)) + sentence for key, sentence in verdicts.refused]
     warnings = [document.at((key,)) + sentence for key, sentence in verdicts.meaningless if _says(document, key)]
@@ -52,11 +62,11 @@ def _read(path: Path) -> Document:
 def _spelt(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Turn snake_case names, blocks of our own included, into the file's spelling."""
     aliases = {name: field.alias or name for name, field in model.model_fields.items()}
-    inner: dict[str, type[BaseModel]] = {"magnetar": MagnetarConfig, "restart": RestartConfig}
-    return {
-        aliases.get(key, key): _spelt(value, inner[key]) if key in inner and isinstance(value, Mapping) else value
-        for key, value in values.items()
-    }
+    spelt = {}
+    for key, value in values.items():
+        block = _OWN_BLOCKS.get(aliases.get(key, key))
+        spelt[aliases.get(key, key)] = _spelt(value, block) if block and isinstance(value, Mapping) else value
+    return spelt
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,8 +104,7 @@ def _sentences(error: ValidationError, document: Document, prefix: tuple[str, ..
     for each in error.errors(include_url=False, include_context=False):
         path = (*prefix, *each["loc"])
         if each["type"] == "extra_forbidden":
-            own: type[OwnKeys] = RestartConfig if "restart" in path else MagnetarConfig
-            known = own.aliases().values()
+            known = _OWN_BLOCKS[path[-2]].aliases().values()
             found.append(unknown_key(f"{document.at(path)}{'.'.join(map(str, path[:-1]))}: ", str(path[-1]), known))
             continue
         what = each["msg"].removeprefix("Value error, ")

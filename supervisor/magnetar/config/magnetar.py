@@ -26,12 +26,25 @@ class RestartConfig(OwnKeys):
         return self
 
 
+class EmbeddedBrokerConfig(OwnKeys):
+    """The broker that the worker brings along; a port of 0 is any free one, chosen at the start."""
+
+    host: str = "127.0.0.1"
+    port: Port = 6650
+    admin_port: Port = 0
+
+
 class MagnetarConfig(OwnKeys):
-    """The `magnetar:` block; seconds throughout."""
+    """The `magnetar:` block; seconds throughout.
+
+    `bind_address` is where REST, health and metrics listen; Pulsar's worker listens everywhere. With `embedded_broker` the
+    worker starts a broker of its own in its data directory, and the keys that name a Pulsar are not read.
+    """
 
     health_port: Port = 9093
     metrics_port: Port = 9094
-    bind_address: str | None = None
+    bind_address: str = "0.0.0.0"  # noqa: S104 - as Pulsar's worker does; standalone chooses loopback
+    embedded_broker: EmbeddedBrokerConfig | None = None
     data_directory: Path = Path(".magnetar")
     environment: Literal["inherit"] | tuple[str, ...] = "inherit"
     runtimes: tuple[RuntimeName, ...] = Field(default=("process", "thread"), min_length=1)

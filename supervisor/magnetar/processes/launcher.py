@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.abc
 
 from magnetar.processes.child import Child
 from magnetar.processes.subreaper import Subreaper
 from magnetar.processes.watch import ExitStatus, until_ended
+from magnetar.tasks import ServingTasks
 
 _HEAD = struct.Struct(">I")
 _END_GRACE = 3.0
@@ -63,7 +63,7 @@ class Launcher:
         self._next = 0
         self._ready = anyio.Event()
         self._gone = anyio.Event()
-        self._tasks: anyio.abc.TaskGroup
+        self._tasks = ServingTasks()
         self._process: subprocess.Popen[bytes]
 
     @property
@@ -78,8 +78,8 @@ class Launcher:
 
     async def __aenter__(self) -> Self:
         self._process = self._start()
-        self._tasks = await anyio.create_task_group().__aenter__()
-        self._tasks.start_soon(self._read, name=f"answers of {self._module}")
+        await self._tasks.__aenter__()
+        self._tasks.group.start_soon(self._read, name=f"answers of {self._module}")
         await self._ready.wait()
         return self
 
@@ -88,7 +88,6 @@ class Launcher:
     ) -> bool | None:
         with anyio.CancelScope(shield=True):
             await self._end()
-        self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(kind, error, trace)
 
     def _start(self) -> "subprocess.Popen[bytes]":

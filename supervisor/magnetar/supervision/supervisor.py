@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-import anyio
-import anyio.abc
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.changes import Changes
@@ -15,6 +13,7 @@ from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired, plan
 from magnetar.supervision.instance import SupervisedInstance
+from magnetar.tasks import ServingTasks
 
 
 class Supervisor:
@@ -24,7 +23,7 @@ class Supervisor:
         self._context = context
         self._instances: dict[str, SupervisedInstance] = {}
         self._changes = Changes()
-        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        self._tasks = ServingTasks(cancels=False)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -53,7 +52,7 @@ class Supervisor:
             return
         instance = SupervisedInstance(desired, self._context, self._changes.announce)
         self._instances[desired.fqiid] = instance
-        self._tasks.start_soon(self._supervise, desired.fqiid, instance, name=f"instance {desired.fqiid}")
+        self._tasks.group.start_soon(self._supervise, desired.fqiid, instance, name=f"instance {desired.fqiid}")
 
     async def _supervise(self, fqiid: str, instance: SupervisedInstance) -> None:
         await instance.run()
