@@ -1,12 +1,15 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from magnetar.errors import RefusedError
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.choice import choose_runtime
-from magnetar.runtimes.process.command import log_file, python_command, python_environment, shadowed_modules
+from magnetar.runtimes.process.command import log_file, python_environment
+from magnetar.runtimes.process.launch import Place
+from magnetar.runtimes.process.python import OWN_LAUNCHER, PythonLanguage
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 from magnetar_instance.proto.function import FunctionDetails
 
@@ -24,15 +27,16 @@ SPEC = InstanceSpec(
     "id",
     "version",
 )
+PLACE = Place(Path("copy/f.py"), 1, 2, Path("logs/f-2.log"))
 SETTINGS = ProcessSettings("pulsar://localhost:6650", "alone", Path("logs"), health_check_interval=30)
 
 
 def test_a_python_command_is_pulsars() -> None:
     """Flags of the interpreter stand before the launcher; each value follows its flag, in Pulsar's order."""
-    command = python_command(SETTINGS, SPEC, Path("main.py"), port=1, metrics_port=2)
+    command = list(PythonLanguage(replace(SETTINGS, python_instance=Path("main.py"))).launch(SPEC, PLACE).argv)
     assert command[:4] == [sys.executable, "-X", "dev mode", "main.py"]
     values = dict(zip(command[4::2], command[5::2], strict=True))
-    assert values["--py"] == "f.py"
+    assert values["--py"] == "copy/f.py"
     assert values["--logging_directory"] == "logs/functions"
     assert values["--instance_id"] == "2"
     details = values["--function_details"]
@@ -46,10 +50,10 @@ def test_credentials_are_passed_as_pulsar_passes_them() -> None:
     settings = ProcessSettings(
         "pulsar://h:1", "c", Path("l"), credentials=Credentials("plugin", "token:x", use_tls=True)
     )
-    command = python_command(settings, SPEC, Path("main.py"), port=1, metrics_port=2)
+    command = list(PythonLanguage(settings).launch(SPEC, PLACE).argv)
     assert command[command.index("--client_auth_params") + 1] == "token:x"
     assert command[command.index("--use_tls") + 1] == "true"
-    assert "--client_auth_plugin" not in python_command(SETTINGS, SPEC, Path("m.py"), port=1, metrics_port=2)
+    assert "--client_auth_plugin" not in PythonLanguage(SETTINGS).launch(SPEC, PLACE).argv
 
 
 def test_extra_dependencies_come_first_and_nothing_of_the_path_is_lost() -> None:
@@ -65,11 +69,24 @@ def test_log_files_stand_where_pulsar_puts_them() -> None:
     assert log_file(Path("logs"), "t", "n", "f", 3) == Path("logs/functions/t/n/f/f-3.log")
 
 
-def test_a_module_in_the_search_path_shadows_the_zygotes(tmp_path: Path) -> None:
-    """A directory or a file of the name counts."""
-    (tmp_path / "grpc").mkdir()
-    (tmp_path / "pulsar.py").touch()
-    assert shadowed_modules([tmp_path], ["grpc", "pulsar", "google"]) == ["grpc", "pulsar"]
+def test_our_own_launcher_is_linked_and_forked_unless_it_has_flags() -> None:
+    """Flags of the interpreter can't be given to a fork, so such an instance is run by exec."""
+    plain = replace(SPEC, details=FunctionDetails(name="f"))
+    launch = PythonLanguage(SETTINGS).launch(plain, PLACE)
+    assert launch.argv[:2] == [sys.executable, str(OWN_LAUNCHER)]
+    assert launch.zygote_arguments == launch.argv[2:]
+    assert launch.linked
+    assert PythonLanguage(SETTINGS).launch(SPEC, PLACE).zygote_arguments is None
+
+
+def test_another_launcher_is_run_by_exec_and_asked_over_grpc() -> None:
+    """pythonInstanceLocation names it; its watchdog of 3 s intervals gets a health check in each."""
+    settings = replace(SETTINGS, python_instance=Path("/pulsar/main.py"), health_check_interval=3)
+    launch = PythonLanguage(settings).launch(replace(SPEC, details=FunctionDetails(name="f")), PLACE)
+    assert launch.argv[1] == "/pulsar/main.py"
+    assert launch.zygote_arguments is None
+    assert not launch.linked
+    assert launch.health_interval == 3
 
 
 @pytest.mark.parametrize("language", ["JAVA", "GO"])

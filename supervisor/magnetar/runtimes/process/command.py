@@ -9,22 +9,20 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.process.launch import Place
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
 _MAX_BUFFERED_TUPLES = 1024
 
 
-def python_command(
-    settings: ProcessSettings, spec: InstanceSpec, launcher: Path, *, port: int, metrics_port: int
-) -> list[str]:
-    """Return the command of a Python instance: the interpreter, its flags, the launcher and `python_arguments`."""
-    flags = shlex.split(spec.details.runtimeFlags)
-    return [sys.executable, *flags, str(launcher), *python_arguments(settings, spec, port, metrics_port)]
+def python_command(spec: InstanceSpec, launcher: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the command of a Python instance: the interpreter, its flags (`runtimeFlags`), the launcher, its arguments."""
+    return [sys.executable, *shlex.split(spec.details.runtimeFlags), str(launcher), *arguments]
 
 
-def python_arguments(settings: ProcessSettings, spec: InstanceSpec, port: int, metrics_port: int) -> list[str]:
+def python_arguments(settings: ProcessSettings, spec: InstanceSpec, place: Place) -> list[str]:
     """Return the arguments of a Python instance in the order of Pulsar 2.8 to 4.2."""
-    arguments = ["--py", str(spec.package)]
+    arguments = ["--py", str(place.package)]
     arguments += ["--logging_directory", str(settings.log_directory / "functions")]
     arguments += ["--logging_file", spec.details.name]
     arguments += ["--logging_config_file", settings.logging_config]
@@ -34,7 +32,7 @@ def python_arguments(settings: ProcessSettings, spec: InstanceSpec, port: int, m
     arguments += ["--pulsar_serviceurl", settings.pulsar_service_url]
     arguments += _credentials(settings.credentials)
     arguments += ["--max_buffered_tuples", str(_MAX_BUFFERED_TUPLES)]
-    arguments += ["--port", str(port), "--metrics_port", str(metrics_port)]
+    arguments += ["--port", str(place.port), "--metrics_port", str(place.metrics_port)]
     if settings.state_storage_url:
         arguments += ["--state_storage_serviceurl", settings.state_storage_url]
     arguments += ["--expected_healthcheck_interval", str(settings.health_check_interval)]
@@ -82,12 +80,3 @@ def python_environment(settings: ProcessSettings) -> dict[str, str]:
 def log_file(log_directory: Path, tenant: str, namespace: str, name: str, instance_id: int) -> Path:
     """Return `<log directory>/functions/<tenant>/<namespace>/<name>/<name>-<instance>.log`, in every runtime."""
     return log_directory / "functions" / tenant / namespace / name / f"{name}-{instance_id}.log"
-
-
-def shadowed_modules(search_path: Sequence[Path], modules: Sequence[str]) -> list[str]:
-    """Return those of `modules` that a directory of the search path would provide instead of a zygote's own."""
-    return [
-        module
-        for module in modules
-        if any((folder / module).exists() or (folder / f"{module}.py").exists() for folder in search_path)
-    ]

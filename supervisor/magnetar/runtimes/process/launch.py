@@ -1,0 +1,54 @@
+"""How an instance of one language is launched: all that the process runtime needs to know of Python, Java and Go."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from magnetar.runtimes.base import InstanceSpec
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the runtime chose for one start; the ports are free on loopback.
+
+    `package` is the instance's own copy of the code (executable for Go), removed when it ends. The directory of
+    `log_file` exists.
+    """
+
+    package: Path
+    port: int
+    metrics_port: int
+    log_file: Path
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of an instance.
+
+    `environment` is complete. Both standard streams are appended to `output`; the last lines of it and of the log file are
+    told when the instance dies. `zygote_arguments` are what an instance of ours is forked with from a zygote; None where
+    the command must be run. A `linked` instance speaks the JSON lines of docs/architecture.md over a socket pair; any other
+    is asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for
+    its watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
+    """
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    output: Path
+    zygote_arguments: Sequence[str] | None = None
+    linked: bool = False
+    health_interval: float = 10.0
+    cwd: Path | None = None
+    stack_signal: signal.Signals | None = signal.SIGQUIT
+
+
+class Language(Protocol):
+    """Composes launches. Pure: ports, directories and the copy of the package are made by the runtime."""
+
+    def launch(self, spec: InstanceSpec, place: Place) -> Launch:
+        """Return how to start an instance.
+
+        Raises RefusedError with what to change when this worker can't run the language at all.
+        """

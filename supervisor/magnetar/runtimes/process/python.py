@@ -1,0 +1,41 @@
+"""Launches of Python instances: ours from a zygote or by exec, another launcher by exec alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import magnetar_instance
+
+from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.process.command import python_arguments, python_command, python_environment
+from magnetar.runtimes.process.launch import Launch, Place
+from magnetar.runtimes.process.settings import ProcessSettings
+
+OWN_LAUNCHER = Path(magnetar_instance.__file__).parent / "launcher" / "python_instance_main.py"
+"""Our launcher; `pythonInstanceLocation` may name another one, e.g. Pulsar's own."""
+_HEALTH_INTERVAL = 10.0
+
+
+@dataclass(frozen=True)
+class PythonLanguage:
+    """Python functions, as `settings` say."""
+
+    settings: ProcessSettings
+
+    def launch(self, spec: InstanceSpec, place: Place) -> Launch:
+        """Return how to start an instance: flags of the interpreter (`runtimeFlags`) need an interpreter of their own."""
+        location = self.settings.python_instance
+        ours = location is None or location.resolve() == OWN_LAUNCHER.resolve()
+        arguments = python_arguments(self.settings, spec, place)
+        return Launch(
+            argv=python_command(spec, location or OWN_LAUNCHER, arguments),
+            environment=python_environment(self.settings),
+            output=place.log_file,
+            zygote_arguments=arguments if ours and not spec.details.runtimeFlags.strip() else None,
+            linked=ours,
+            health_interval=health_interval(self.settings.health_check_interval),
+        )
+
+
+def health_interval(watchdog: int) -> float:
+    """Return the seconds between health checks for a watchdog that ends an instance after three intervals without one."""
+    return min(_HEALTH_INTERVAL, watchdog) if watchdog > 0 else _HEALTH_INTERVAL
