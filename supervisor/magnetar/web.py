@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from magnetar.errors import AddressInUseError
+from magnetar.tasks import ServingTasks
 
 _BACKLOG = 512
 _OPEN_REQUESTS_GRACE = 2
@@ -52,8 +53,8 @@ async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[int]:
         timeout_graceful_shutdown=_OPEN_REQUESTS_GRACE,
     )
     server = _EmbeddedServer(config)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_run, server, listener, name=f"http server on port {port}")
+    async with ServingTasks(cancels=False) as tasks:
+        tasks.group.start_soon(_run, server, listener, name=f"http server on port {port}")
         try:
             yield port
         finally:
@@ -64,3 +65,14 @@ async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     with anyio.CancelScope(shield=True):
         await server.serve(sockets=[listener])
     listener.close()
+
+
+class Switchboard:
+    """An application that stands for another one, which comes later: the port answers before there is an answer."""
+
+    def __init__(self, first: ASGIApp) -> None:
+        self.current = first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to whichever application is the current one."""
+        await self.current(scope, receive, send)
