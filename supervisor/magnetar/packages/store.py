@@ -1,0 +1,112 @@
+"""The code of functions: kept by the broker's packages API, fetched to this host once, wherever it comes from."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+from magnetar_instance.proto.function import PackageLocationMetaData
+
+from magnetar.broker_admin import BrokerAdmin, PackageMetadata
+from magnetar.errors import NotReadyError, RefusedError
+from magnetar.model.names import FunctionName
+from magnetar.packages.cache import PackageCache, digest_of
+from magnetar.packages.downloads import download
+from magnetar.packages.locations import Kind, UrlPolicy, base_name, is_own, kind_of_location, local_path, own_location
+
+
+class PackageStore:
+    """Uploads, fetches and deletes packages; each is downloaded to this host once, however many ask at a time."""
+
+    def __init__(
+        self, admin: BrokerAdmin, cache_dir: Path, http: httpx.AsyncClient, policy: UrlPolicy | None = None
+    ) -> None:
+        self._admin = admin
+        self._http = http
+        self._cache = PackageCache(cache_dir)
+        self._policy = policy or UrlPolicy()
+        self._fetching: dict[str, anyio.Lock] = {}
+
+    def incoming(self) -> Path:
+        """Return a path for a file that is being received; whoever asks removes it."""
+        return self._cache.incoming()
+
+    async def upload(self, name: FunctionName, version: int, file: Path, original_name: str) -> PackageLocationMetaData:
+        """Store a file as a function's package and return where it is.
+
+        Raises BrokerRefusedError or NotReadyError; then nothing is left behind.
+        """
+        location = own_location(name, version, secrets.token_hex(6))
+        digest = await anyio.to_thread.run_sync(digest_of, file)
+        metadata = PackageMetadata(
+            f"the package of the function {name.fqfn}", "magnetar", {"fileName": original_name, "sha256": digest}
+        )
+        await self._admin.upload_package(location, file, metadata)
+        await anyio.to_thread.run_sync(self._cache.add, location, original_name, file)
+        return PackageLocationMetaData(packagePath=location, originalFileName=original_name)
+
+    async def fetch(self, location: PackageLocationMetaData) -> Path:
+        """Return a package as a file of this host, named as it was uploaded.
+
+        Raises RefusedError for a location that can't be read here, NotReadyError or BrokerRefusedError for now.
+        """
+        path = location.packagePath
+        kind = kind_of_location(path)
+        name = location.originalFileName or base_name(path) or "package"
+        async with self._one_at_a_time(path):
+            if kind is Kind.PACKAGE:
+                return await self._from_broker(path, name)
+            return await self._from_url(kind, path, name)
+
+    async def delete(self, location: PackageLocationMetaData) -> None:
+        """Delete a package that `upload` stored; others are not this worker's to delete, and only forgotten here."""
+        path = location.packagePath
+        await anyio.to_thread.run_sync(self._cache.forget, path)
+        if is_own(path):
+            await self._admin.delete_package(path)
+
+    @contextlib.asynccontextmanager
+    async def _one_at_a_time(self, location: str) -> AsyncIterator[None]:
+        lock = self._fetching.setdefault(location, anyio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.statistics().tasks_waiting and not lock.locked():
+                self._fetching.pop(location, None)
+
+    async def _from_broker(self, location: str, name: str) -> Path:
+        found = await anyio.to_thread.run_sync(self._cache.find, location, name)
+        if found is not None:
+            return found
+        async with self._receiving() as target:
+            await self._admin.download_package(location, target)
+            return await anyio.to_thread.run_sync(self._cache.add, location, name, target)
+
+    async def _from_url(self, kind: Kind, url: str, name: str) -> Path:
+        self._policy.check(url)
+        if kind is Kind.FILE:
+            return await anyio.to_thread.run_sync(self._copy, url, name)
+        async with self._receiving() as target:
+            await download(self._http, url, target, self._policy)
+            return await anyio.to_thread.run_sync(self._cache.add_by_digest, url, name, target)
+
+    def _copy(self, url: str, name: str) -> Path:
+        try:
+            return self._cache.add_by_digest(url, name, local_path(url))
+        except (FileNotFoundError, IsADirectoryError):
+            raise RefusedError(f"the package {url!r} is no file on this host") from None
+        except OSError as error:
+            raise NotReadyError(f"the package {url!r} can't be read: {error.strerror}") from None
+
+    @contextlib.asynccontextmanager
+    async def _receiving(self) -> AsyncIterator[Path]:
+        target = self._cache.incoming()
+        try:
+            yield target
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: target.unlink(missing_ok=True))
