@@ -23,6 +23,11 @@ class MessageId:
         """Take a place from the official client's object."""
         return cls(official.ledger_id(), official.entry_id(), official.batch_index(), official.partition())
 
+    @classmethod
+    def deserialize(cls, data: bytes) -> Self:
+        """Read what any Pulsar client wrote with `serialize`. Raises ValueError."""
+        return cls.of(pulsar.MessageId.deserialize(data))
+
     def official(self) -> Any:
         """Return the official client's object of this place."""
         return pulsar.MessageId(self.partition, self.ledger_id, self.entry_id, self.batch_index)._msg_id  # noqa: SLF001

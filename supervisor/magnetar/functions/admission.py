@@ -1,0 +1,98 @@
+"""Whether a config and its package can become a function on this worker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+from magnetar_instance.proto.function import PackageLocationMetaData
+
+from magnetar.errors import BrokerRefusedError, RefusedError
+from magnetar.functions.context import FunctionsContext
+from magnetar.functions.submission import Submission
+from magnetar.model import FunctionConfig, infer, parse_options, validate
+from magnetar.model.details import BUILTIN
+from magnetar.model.names import FunctionName
+from magnetar.packages.inspect import check_package, check_shares_process, package_name
+from magnetar.packages.kinds import HEAD, is_zip
+from magnetar.packages.locations import base_name
+from magnetar.runtimes.choice import choose_runtime
+
+_UNAUTHORIZED = (401, 403)
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that was judged: `location` when it is kept somewhere already, else it is to be stored."""
+
+    file: Path
+    name: str
+    location: PackageLocationMetaData | None = None
+
+
+async def check_namespace(context: FunctionsContext, name: FunctionName) -> None:
+    """Raise RefusedError unless tenant and namespace are there."""
+    try:
+        namespaces = await context.admin.namespaces(name.tenant)
+    except BrokerRefusedError as error:
+        if error.status == _NOT_FOUND:
+            raise RefusedError(f"Tenant does not exist: create the tenant {name.tenant!r} first") from None
+        if error.status in _UNAUTHORIZED:
+            raise BrokerRefusedError(str(error), 401) from None
+        raise
+    known = {(*space.split("/")[:1], space.rpartition("/")[2]) for space in namespaces}
+    if (name.tenant, name.namespace) not in known:
+        raise RefusedError(f"Namespace does not exist: create the namespace {name.tenant}/{name.namespace} first")
+
+
+def judge(context: FunctionsContext, config: FunctionConfig) -> tuple[FunctionConfig, str]:
+    """Return the config as it will be and its runtime. Raises RefusedError."""
+    inferred = infer(config, forwards_properties=context.settings.forwards_properties)
+    validate(inferred)
+    asked = parse_options(inferred.custom_runtime_options).runtime
+    runtime = choose_runtime(
+        inferred.runtime or "JAVA",
+        asked,
+        allowed=context.settings.runtimes,
+        default=context.settings.default_runtime,
+    )
+    return inferred, runtime
+
+
+async def judge_package(
+    context: FunctionsContext, config: FunctionConfig, runtime: str, submission: Submission
+) -> Package | None:
+    """Fetch or take the package that a request brings and look into it; None when it brings none. Raises RefusedError."""
+    language = config.runtime or "JAVA"
+    if submission.url:
+        package = await _from_url(context, submission.url, config.class_name, language)
+    elif submission.upload:
+        name = package_name(submission.upload.name, config.class_name, language)
+        package = Package(submission.upload.path, name)
+    elif (config.jar or "").startswith(BUILTIN):
+        raise RefusedError(f"No Function {(config.jar or '').removeprefix(BUILTIN)} found: builtins need a jar here")
+    else:
+        return None
+    await look_into(package.file, package.name, config, runtime)
+    return package
+
+
+async def look_into(file: Path, name: str, config: FunctionConfig, runtime: str) -> None:
+    """Raise RefusedError unless the file can be the function's package."""
+    await anyio.to_thread.run_sync(check_package, file, name, config.class_name, config.runtime or "JAVA")
+    if runtime == "thread":
+        await anyio.to_thread.run_sync(check_shares_process, file, name)
+
+
+async def _from_url(context: FunctionsContext, url: str, class_name: str | None, language: str) -> Package:
+    given = base_name(url)
+    fetched = await context.packages.fetch(PackageLocationMetaData(packagePath=url, originalFileName=given))
+    name = package_name(given, class_name, language)
+    if not given and language == "PYTHON" and await anyio.to_thread.run_sync(_is_zip, fetched):
+        name = f"{Path(name).stem}.zip"
+    return Package(fetched, name, PackageLocationMetaData(packagePath=url, originalFileName=name))
+
+
+def _is_zip(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return is_zip(opened.read(HEAD))

@@ -1,0 +1,50 @@
+"""What every operation on functions works with."""
+
+from dataclasses import dataclass, field
+
+import structlog
+from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData
+
+from magnetar.broker_admin import BrokerAdmin
+from magnetar.coordination.base import Coordination
+from magnetar.errors import UnknownFunctionError
+from magnetar.functions.peers import Peers
+from magnetar.functions.settings import FunctionsSettings
+from magnetar.logs import worker_logger
+from magnetar.model.names import FunctionName
+from magnetar.packages.store import PackageStore
+from magnetar.pulsar_client import PulsarClient
+from magnetar.supervision.base import LocalInstances
+
+_NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
+
+
+@dataclass(frozen=True)
+class FunctionsContext:
+    """The rooms around the functions' service."""
+
+    coordination: Coordination
+    instances: LocalInstances
+    packages: PackageStore
+    admin: BrokerAdmin
+    client: PulsarClient
+    peers: Peers
+    settings: FunctionsSettings
+    logger: structlog.stdlib.BoundLogger = field(default_factory=worker_logger)
+
+    @property
+    def worker_id(self) -> str:
+        """The name of this worker in assignments."""
+        return self.settings.worker.worker_id
+
+    def metadata(self, name: FunctionName) -> FunctionMetaData:
+        """Return a function's metadata. Raises UnknownFunctionError, for a source or sink as well."""
+        found = self.coordination.functions.get(name.fqfn)
+        if found is None or found.functionDetails.componentType in _NOT_FUNCTIONS:
+            raise UnknownFunctionError(f"Function {name.name} doesn't exist")
+        return found
+
+
+def is_function(metadata: FunctionMetaData) -> bool:
+    """Whether it is a function, not a source or a sink."""
+    return metadata.functionDetails.componentType not in _NOT_FUNCTIONS

@@ -1,0 +1,69 @@
+"""Creating a function: judge everything, store the package, write the metadata."""
+
+import time
+
+import anyio
+from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
+
+from magnetar.errors import OutOfDateError, RefusedError, RequestError
+from magnetar.functions.admission import Package, check_namespace, judge, judge_package
+from magnetar.functions.context import FunctionsContext
+from magnetar.functions.submission import Submission
+from magnetar.model import to_details
+from magnetar.model.names import FunctionName
+
+
+async def create(context: FunctionsContext, name: FunctionName, submission: Submission) -> tuple[str, ...]:
+    """Create a function and return warnings; its metadata is written, and its instances follow.
+
+    Raises RefusedError, also when the name is taken: of several at once exactly one creates it.
+    """
+    asked, warnings = submission.read(name)
+    await check_namespace(context, name)
+    _refuse_taken(context, name)
+    config, runtime = judge(context, asked)
+    package = await judge_package(context, config, runtime, submission)
+    if package is None:
+        raise RefusedError("Function Package is not provided: send the code as data, or its address as url")
+    location = await place(context, name, 0, package)
+    metadata = FunctionMetaData(
+        functionDetails=to_details(config), packageLocation=location, version=0, createTime=int(time.time() * 1000)
+    )
+    try:
+        await context.coordination.write(metadata)
+    except OutOfDateError:
+        await discard(context, package, location)
+        raise _taken(name) from None
+    context.logger.info("A function was created.", function=name.fqfn, runtime=runtime)
+    return warnings
+
+
+async def place(
+    context: FunctionsContext, name: FunctionName, version: int, package: Package
+) -> PackageLocationMetaData:
+    """Store a package unless it is kept somewhere already, and return where it is."""
+    return package.location or await context.packages.upload(name, version, package.file, package.name)
+
+
+async def discard(context: FunctionsContext, package: Package, location: PackageLocationMetaData) -> None:
+    """Take back what `place` stored, after a write that is known not to have happened."""
+    if package.location is None:
+        await delete_package(context, location)
+
+
+async def delete_package(context: FunctionsContext, location: PackageLocationMetaData) -> None:
+    """Delete a package that nobody uses any more; one that stays is logged, as the request has done its work."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await context.packages.delete(location)
+        except RequestError as error:
+            context.logger.warning("A package could not be deleted.", package=location.packagePath, reason=str(error))
+
+
+def _refuse_taken(context: FunctionsContext, name: FunctionName) -> None:
+    if name.fqfn in context.coordination.functions:
+        raise _taken(name)
+
+
+def _taken(name: FunctionName) -> RefusedError:
+    return RefusedError(f"Function {name.name} already exists: update it, or choose another name")

@@ -1,0 +1,89 @@
+"""What is asked of the other workers of the fleet, through the REST API that all of them serve."""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from magnetar_instance.proto.function import FunctionMetaData
+
+from magnetar.admin_calls import AdminCalls, reason_of
+from magnetar.coordination.base import WorkerInfo
+from magnetar.credentials import BrokerCredentials
+from magnetar.errors import NotReadyError, OutOfDateError
+from magnetar.model.names import FunctionName
+from magnetar.model.stats import FunctionInstanceStatsData
+from magnetar.model.status import FunctionInstanceStatusData
+
+_ANONYMOUS = BrokerCredentials()
+_FUNCTIONS = "/admin/v3/functions"
+_REFUSED, _OK = 400, 300
+
+
+class Peers:
+    """The fleet's other workers; an async context manager that keeps a connection pool for each one asked."""
+
+    def __init__(self, credentials: BrokerCredentials = _ANONYMOUS, *, scheme: str = "http") -> None:
+        self._credentials = credentials
+        self._scheme = scheme
+        self._open = AsyncExitStack()
+        self._calls: dict[str, AdminCalls] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    def url(self, worker: WorkerInfo) -> str:
+        """Return where a worker serves REST."""
+        return f"{self._scheme}://{worker.hostname}:{worker.port}"
+
+    async def status(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> FunctionInstanceStatusData:
+        """Ask for the status of an instance. Raises ConnectionError without an answer."""
+        return FunctionInstanceStatusData.model_validate(await self._get(worker, name, instance_id, "status"))
+
+    async def stats(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> FunctionInstanceStatsData:
+        """Ask for the figures of an instance. Raises ConnectionError without an answer."""
+        answer = await self._get(worker, name, instance_id, "stats")
+        return FunctionInstanceStatsData.model_validate({**answer, "one_min": answer.get("1min") or {}})
+
+    async def restart(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> None:
+        """Have an instance restarted. Raises ConnectionError when it was not."""
+        await self._ask("POST", worker, f"{_FUNCTIONS}/{name.fqfn}/{instance_id}/restart")
+
+    async def write(self, leader: WorkerInfo, metadata: FunctionMetaData, *, delete: bool = False) -> None:
+        """Hand a function's new metadata to the leader. Raises OutOfDateError as it does, else NotReadyError."""
+        details = metadata.functionDetails
+        path = f"{_FUNCTIONS}/leader/{details.tenant}/{details.namespace}/{details.name}"
+        parts = {
+            "functionMetaData": (None, metadata.SerializeToString(), "application/octet-stream"),
+            "delete": (None, str(delete).lower(), "text/plain"),
+        }
+        response = await (await self._to(leader)).call("PUT", path, files=parts)
+        if response.status_code == _REFUSED:
+            raise OutOfDateError(reason_of(response))
+        if response.status_code >= _OK:
+            raise NotReadyError(f"the leader {leader.worker_id} refused the change: {reason_of(response)}")
+
+    async def _get(self, worker: WorkerInfo, name: FunctionName, instance_id: int, what: str) -> dict[str, Any]:
+        answer = (await self._ask("GET", worker, f"{_FUNCTIONS}/{name.fqfn}/{instance_id}/{what}")).json()
+        return {key: value for key, value in answer.items() if value is not None}
+
+    async def _ask(self, method: str, worker: WorkerInfo, path: str) -> httpx.Response:
+        try:
+            response = await (await self._to(worker)).call(method, path)
+        except NotReadyError as error:
+            raise ConnectionError(f"worker {worker.worker_id} does not answer: {error}") from None
+        if response.status_code >= _OK:
+            raise ConnectionError(f"worker {worker.worker_id} answered {response.status_code}: {reason_of(response)}")
+        return response
+
+    async def _to(self, worker: WorkerInfo) -> AdminCalls:
+        url = self.url(worker)
+        if url not in self._calls:
+            calls = AdminCalls(url, self._credentials, f"start the worker {worker.worker_id}, or wait for the fleet")
+            self._calls[url] = await self._open.enter_async_context(calls)
+        return self._calls[url]

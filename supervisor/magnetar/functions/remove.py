@@ -1,0 +1,85 @@
+"""Deleting a function, and what of it is cleaned up once its last instance has ended."""
+
+import anyio
+from magnetar_instance.proto.function import FunctionMetaData
+
+from magnetar.errors import BrokerRefusedError, NotReadyError
+from magnetar.functions.context import FunctionsContext
+from magnetar.functions.create import delete_package
+from magnetar.model.names import FunctionName, full_topic
+from magnetar.supervision.desired import Desired
+
+_GONE = 404
+_ATTEMPTS, _PAUSE = 10, 1.0
+
+
+async def delete(context: FunctionsContext, name: FunctionName) -> None:
+    """Delete a function and its package; its instances end soon after. Raises UnknownFunctionError, OutOfDateError."""
+    changed = FunctionMetaData()
+    changed.CopyFrom(context.metadata(name))
+    changed.version += 1
+    await context.coordination.delete(changed)
+    context.logger.info("A function was deleted.", function=name.fqfn)
+    await delete_package(context, changed.packageLocation)
+
+
+async def clean_up(context: FunctionsContext, removed: Desired) -> None:
+    """Delete the subscriptions of a deleted function; to be called when an instance was removed from this worker.
+
+    Every worker tries once its last instance has ended. A subscription that another worker's instance still uses is
+    left to that worker: nobody has to know who is last.
+    """
+    details = removed.metadata.functionDetails
+    if removed.fqfn in context.coordination.functions or not details.source.cleanupSubscription:
+        return
+    if any(view.fqfn == removed.fqfn for view in context.instances.views() if view.fqiid != removed.fqiid):
+        return
+    subscription = details.source.subscriptionName or removed.fqfn
+    async with anyio.create_task_group() as tasks:
+        for topic, spec in details.source.inputSpecs.items():
+            work = _Unsubscribing(context, removed.fqfn, topic, subscription, is_pattern=spec.isRegexPattern)
+            tasks.start_soon(work.run, name=f"delete the subscription {subscription} of {topic}")
+
+
+class _Unsubscribing:
+    """One subscription to delete: tried again while the broker is busy or the instance's last consumer is closing."""
+
+    def __init__(
+        self, context: FunctionsContext, fqfn: str, topic: str, subscription: str, *, is_pattern: bool
+    ) -> None:
+        self._context = context
+        self._fqfn = fqfn
+        self._topic = full_topic(topic)
+        self._subscription = subscription
+        self._is_pattern = is_pattern
+
+    async def run(self) -> None:
+        problem = ""
+        for attempt in range(_ATTEMPTS):
+            await anyio.sleep(_PAUSE if attempt else 0)
+            if self._fqfn in self._context.coordination.functions:
+                return  # it was created again meanwhile, and the subscription is the new one's
+            try:
+                await self._once()
+            except NotReadyError as error:
+                problem = str(error)
+            except BrokerRefusedError as error:
+                problem = str(error)
+                if error.status == _GONE:
+                    return
+            else:
+                return
+        self._context.logger.warning(
+            "A deleted function's subscription stays.",
+            function=self._fqfn,
+            topic=self._topic,
+            subscription=self._subscription,
+            reason=problem,
+        )
+
+    async def _once(self) -> None:
+        if self._is_pattern:
+            namespace = "/".join(self._topic.partition("://")[2].split("/")[:2])
+            await self._context.admin.unsubscribe_namespace(namespace, self._subscription)
+        else:
+            await self._context.admin.delete_subscription(self._topic, self._subscription)

@@ -1,0 +1,116 @@
+"""All that can be done with functions, for whoever serves requests; no HTTP in it."""
+
+from magnetar_instance.proto.function import FunctionMetaData
+
+from magnetar.broker_admin import BrokerAdmin
+from magnetar.coordination.base import Coordination, WorkerInfo
+from magnetar.errors import NotReadyError
+from magnetar.functions import create, remove, restart, stats, status, trigger, update
+from magnetar.functions.context import FunctionsContext, is_function
+from magnetar.functions.peers import Peers
+from magnetar.functions.settings import FunctionsSettings
+from magnetar.functions.states import with_state
+from magnetar.functions.submission import Submission
+from magnetar.model import FunctionConfig, to_config
+from magnetar.model.names import FunctionName
+from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
+from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
+from magnetar.packages.store import PackageStore
+from magnetar.pulsar_client import PulsarClient
+from magnetar.supervision.base import LocalInstances
+from magnetar.supervision.desired import Desired
+
+
+class FunctionsService:
+    """Functions of the fleet, seen from one worker; every method raises the errors of `magnetar.errors`."""
+
+    def __init__(
+        self,
+        coordination: Coordination,
+        instances: LocalInstances,
+        packages: PackageStore,
+        admin: BrokerAdmin,
+        client: PulsarClient,
+        peers: Peers,
+        settings: FunctionsSettings,
+    ) -> None:
+        self._context = FunctionsContext(coordination, instances, packages, admin, client, peers, settings)
+
+    @property
+    def worker(self) -> WorkerInfo:
+        """The worker that this is."""
+        return self._context.settings.worker
+
+    async def create(self, name: FunctionName, submission: Submission) -> tuple[str, ...]:
+        """Create a function and return warnings: its metadata is written, its instances follow."""
+        return await create.create(self._context, name, submission)
+
+    async def update(self, name: FunctionName, submission: Submission) -> tuple[str, ...]:
+        """Update a function and return warnings."""
+        return await update.update(self._context, name, submission)
+
+    async def delete(self, name: FunctionName) -> None:
+        """Delete a function; its instances end soon after."""
+        await remove.delete(self._context, name)
+
+    def get(self, name: FunctionName) -> FunctionConfig:
+        """Return a function's config."""
+        return to_config(self._context.metadata(name).functionDetails)
+
+    def any_metadata(self, name: FunctionName) -> FunctionMetaData:
+        """Return all that is kept of a function, source or sink."""
+        found = self._context.coordination.functions.get(name.fqfn)
+        return found if found is not None else self._context.metadata(name)
+
+    def names(self, tenant: str, namespace: str) -> list[str]:
+        """Return the names of a namespace's functions, sorted."""
+        known = self._context.coordination.functions.values()
+        details = (metadata.functionDetails for metadata in known if is_function(metadata))
+        return sorted(each.name for each in details if (each.tenant, each.namespace) == (tenant, namespace))
+
+    async def set_running(self, name: FunctionName, instance_id: int | None, *, running: bool) -> None:
+        """Start or stop a function, or one instance of it; written to its metadata."""
+        await self._context.coordination.write(with_state(self._context.metadata(name), instance_id, running=running))
+
+    async def restart(self, name: FunctionName) -> None:
+        """Restart all instances of a function where they are."""
+        await restart.restart(self._context, name)
+
+    async def restart_instance(self, name: FunctionName, instance_id: int) -> None:
+        """Restart an instance of this worker. Raises OwnedElsewhere."""
+        await restart.restart_instance(self._context, name, instance_id)
+
+    async def status(self, name: FunctionName) -> FunctionStatus:
+        """Return the state of all instances of a function."""
+        return await status.status(self._context, name)
+
+    async def instance_status(self, name: FunctionName, instance_id: int) -> FunctionInstanceStatusData:
+        """Return the state of one instance. Raises OwnedElsewhere."""
+        return await status.instance_status(self._context, name, instance_id)
+
+    async def stats(self, name: FunctionName) -> FunctionStats:
+        """Return the figures of a function."""
+        return await stats.stats(self._context, name)
+
+    async def instance_stats(self, name: FunctionName, instance_id: int) -> FunctionInstanceStatsData:
+        """Return the figures of one instance. Raises OwnedElsewhere."""
+        return await stats.instance_figures(self._context, name, instance_id)
+
+    async def local_stats(self) -> list[tuple[str, FunctionInstanceStatsData]]:
+        """Return the figures of this worker's instances by their full names."""
+        return await stats.local_stats(self._context)
+
+    async def trigger(self, name: FunctionName, data: bytes | None, topic: str | None) -> bytes | None:
+        """Send a message to a function and return what comes out of it; None for a function without output."""
+        return await trigger.trigger(self._context, name, data, topic)
+
+    async def write(self, metadata: FunctionMetaData, *, delete: bool) -> None:
+        """Take a peer's change of a function's metadata. Raises NotReadyError unless this worker leads."""
+        coordination = self._context.coordination
+        if not coordination.is_leader:
+            raise NotReadyError("this worker does not lead the fleet, or is not ready to: try again in a little while")
+        await (coordination.delete(metadata) if delete else coordination.write(metadata))
+
+    async def clean_up(self, removed: Desired) -> None:
+        """Clean up after an instance that was removed from this worker: the `removed` of the supervision's context."""
+        await remove.clean_up(self._context, removed)

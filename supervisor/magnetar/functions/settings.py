@@ -1,0 +1,34 @@
+"""What the functions' service knows of the worker's config."""
+
+from dataclasses import dataclass
+
+from magnetar.config.worker import WorkerConfig
+from magnetar.coordination.base import WorkerInfo
+from magnetar.packages.locations import UrlPolicy
+
+
+@dataclass(frozen=True)
+class FunctionsSettings:
+    """Who this worker is and what it lets functions do; seconds."""
+
+    worker: WorkerInfo
+    runtimes: tuple[str, ...] = ("process", "thread")
+    default_runtime: str = "process"
+    forwards_properties: bool = True
+    trigger_timeout: float = 30.0
+
+
+def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
+    """Return the settings of a worker that serves REST on `port`."""
+    return FunctionsSettings(
+        worker=WorkerInfo(config.worker_id, config.worker_hostname, port),
+        runtimes=config.magnetar.runtimes,
+        default_runtime=config.runtime,
+        forwards_properties=config.forward_source_message_property,
+    )
+
+
+def url_policy(config: WorkerConfig) -> UrlPolicy:
+    """Return which URLs may be packages, by the keys of Pulsar 4.x."""
+    trusted = config.functions_directory if config.enable_referencing_functions_directory_files else None
+    return UrlPolicy(config.additional_enabled_functions_url_patterns, trusted and trusted.absolute())
