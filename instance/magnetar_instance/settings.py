@@ -18,15 +18,6 @@ class ClientAuth:
 
 
 @dataclass(frozen=True)
-class Dependencies:
-    """Whether a wheel's dependencies are installed when the instance starts, and from which package indexes."""
-
-    install: bool = False
-    repository: str = ""
-    extra_repository: str = ""
-
-
-@dataclass(frozen=True)
 class InstanceSettings:
     """One instance; `code` is the uploaded file, `log_file` where its records and prints go."""
 
@@ -42,7 +33,6 @@ class InstanceSettings:
     secrets_provider: str = ""
     secrets_config: str = ""
     state_storage_url: str = ""
-    dependencies: Dependencies = field(default_factory=Dependencies)
 
     @property
     def fqfn(self) -> str:

@@ -115,13 +115,15 @@ TABLE: dict[str, Verdict] = {
     **_refused("function state is not available yet", "stateStorageServiceUrl", neutral=("bk://localhost:4181",)),
     **_meaningless("function state is not available yet", "stateStorageProviderImplementation"),
     **_meaningless(_TUNING, "assignmentWriteMaxRetries", "workerListProbeIntervalSec"),
-    **_meaningless(_CONNECTORS, "connectorsDirectory", "functionsDirectory", "narExtractionDirectory",
+    **_meaningless(_CONNECTORS, "connectorsDirectory", "narExtractionDirectory",
                    "ignoreUnknownConfigFields", "uploadBuiltinSinksSources",
                    "enableReferencingConnectorDirectoryFiles", "additionalEnabledConnectorUrlPatterns"),
     **_refused(_CONNECTORS, "validateConnectorConfig"),
     **_refused("classes are never loaded into the worker to check them", "enableClassloadingOfBuiltinFiles",
                "enableClassloadingOfExternalFiles"),
-    **_honoured("enableReferencingFunctionsDirectoryFiles", "additionalEnabledFunctionsUrlPatterns"),
+    **_honoured(
+        "functionsDirectory", "enableReferencingFunctionsDirectoryFiles", "additionalEnabledFunctionsUrlPatterns"
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,51 @@
+"""The whole REST API as one application."""
+
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI, Request
+from starlette.responses import Response
+
+from magnetar.rest.context import RestContext
+from magnetar.rest.errors import add_error_handlers
+from magnetar.rest.functions_v3 import functions_router
+from magnetar.rest.guard import Guard, GuardPolicy
+from magnetar.rest.instances_v1 import instances_router
+from magnetar.rest.proxy import BrokerProxy
+from magnetar.rest.root import absent_router, require_ready, root_router
+from magnetar.rest.settings import RestSettings
+from magnetar.rest.worker_v2 import worker_router
+
+__all__ = ["BrokerProxy", "RestContext", "RestSettings", "build_app"]
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+
+
+def build_app(context: RestContext) -> FastAPI:
+    """Return the application; what it is made of is opened and closed by whoever made it."""
+    app = FastAPI(title="Magnetar", version=version("magnetar"), docs_url=None, redoc_url=None, redirect_slashes=False)
+    add_error_handlers(app, context.settings.scheme)
+    app.add_middleware(Guard, policy=GuardPolicy(context.settings.host, context.settings.allowed_hosts))
+
+    async def ready() -> None:
+        require_ready(context)
+
+    for router in (
+        functions_router(context),
+        worker_router(context, "/admin/v2"),
+        worker_router(context, "/admin"),
+        instances_router(context),
+    ):
+        app.include_router(router, dependencies=[Depends(ready)])
+    app.include_router(root_router(context))
+    if context.proxy:
+        _add_proxy(app, context.proxy)
+    app.include_router(absent_router())
+    return app
+
+
+def _add_proxy(app: FastAPI, proxy: BrokerProxy) -> None:
+    async def broker(request: Request) -> Response:
+        return await proxy(request)
+
+    for path in ("/admin/v2/{rest:path}", "/admin/v3/packages/{rest:path}", "/lookup/{rest:path}"):
+        app.add_api_route(path, broker, methods=_METHODS, include_in_schema=False)

@@ -1,0 +1,26 @@
+"""All that the REST API is made of."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from magnetar.coordination.base import Coordination
+from magnetar.functions.service import FunctionsService
+from magnetar.health.readiness import Readiness
+from magnetar.packages.store import PackageStore
+from magnetar.rest.proxy import BrokerProxy
+from magnetar.rest.settings import RestSettings
+from magnetar.supervision.base import ObservedInstances
+
+
+@dataclass(frozen=True)
+class RestContext:
+    """What the composer hands to `build_app`; `proxy`, where given, takes the requests that are the broker's."""
+
+    functions: FunctionsService
+    coordination: Coordination
+    instances: ObservedInstances
+    readiness: Readiness
+    metrics: Callable[[], Awaitable[str]]
+    packages: PackageStore
+    settings: RestSettings = field(default_factory=RestSettings)
+    proxy: BrokerProxy | None = None

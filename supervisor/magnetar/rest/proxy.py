@@ -1,0 +1,71 @@
+"""The broker's admin API under the worker's own address, so that one URL serves a Pulsar client whole."""
+
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Self
+
+import anyio
+import httpx
+from fastapi import Request
+from starlette.background import BackgroundTask
+from starlette.responses import Response, StreamingResponse
+
+from magnetar.errors import NotReadyError
+
+_TIMEOUT = httpx.Timeout(300, connect=10)
+_OF_ONE_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization te trailer upgrade transfer-encoding host".split()
+)
+
+
+class BrokerProxy:
+    """Hands requests to the broker as they come and its answers back, bodies streamed; an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = httpx.URL(url)
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def __call__(self, request: Request) -> Response:
+        """Ask the broker what a request asks. Raises NotReadyError when it does not answer."""
+        path = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.url.query else b"")
+        forwarded = self._client.build_request(
+            request.method,
+            self._url.copy_with(raw_path=path),
+            headers=_passed_on(request.headers.raw),
+            content=_body(request),
+        )
+        try:
+            answer = await self._client.send(forwarded, stream=True)
+        except httpx.TransportError as error:
+            why = str(error) or type(error).__name__
+            raise NotReadyError(f"the broker's admin API does not answer ({why}): see that the broker runs") from None
+        response = StreamingResponse(_content(answer), answer.status_code, background=BackgroundTask(answer.aclose))
+        response.raw_headers = _passed_on(answer.headers.raw)
+        return response
+
+
+async def _content(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for block in answer.aiter_raw():
+            yield block
+    finally:
+        with anyio.CancelScope(shield=True):
+            await answer.aclose()
+
+
+def _passed_on(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in _OF_ONE_HOP]
+
+
+def _body(request: Request) -> AsyncIterator[bytes] | None:
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    return request.stream() if has_body else None

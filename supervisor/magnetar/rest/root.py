@@ -1,0 +1,63 @@
+"""What stands beside the admin API: version, readiness, metrics, and the page of the API itself."""
+
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from magnetar.errors import NotReadyError, UnknownFunctionError
+from magnetar.rest.context import RestContext
+
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+_NOT_INITIALIZED = "Function worker service is not done initializing. Please try again in a little while."
+_ALL = ["GET", "POST", "PUT", "DELETE"]
+
+
+def require_ready(context: RestContext) -> None:
+    """Raise NotReadyError, with what is waited for, until the worker can do its work."""
+    waiting = context.readiness.waiting
+    if waiting:
+        steps = "; ".join(f"{step}: {why}" if why else step for step, why in waiting.items())
+        raise NotReadyError(f"{_NOT_INITIALIZED} It waits for: {steps}")
+
+
+def root_router(context: RestContext) -> APIRouter:
+    """Return the routes at the root."""
+    router = APIRouter(tags=["worker"])
+
+    @router.get("/version")
+    async def worker_version() -> dict[str, str]:
+        """Return the worker's version."""
+        return {"version": version("magnetar")}
+
+    @router.get("/initialized")
+    async def initialized() -> bool:
+        """Tell that the worker can do its work; 503 until then."""
+        require_ready(context)
+        return True
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Return the metrics of the worker and of its instances, for Prometheus."""
+        return Response(await context.metrics(), media_type=_EXPOSITION)
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        """Return a page that shows this API; it loads nothing from elsewhere."""
+        return HTMLResponse(files("magnetar.rest").joinpath("docs.html").read_text())
+
+    return router
+
+
+def absent_router() -> APIRouter:
+    """Return routes for what Pulsar's worker has and this one does not, each with a sentence."""
+    router = APIRouter(prefix="/admin", include_in_schema=False)
+
+    @router.api_route("/v3/{kind:path}", methods=_ALL)
+    async def connectors(kind: str) -> Any:
+        what = "sinks" if kind.startswith("sink") else "sources"
+        raise UnknownFunctionError(f"this worker runs functions, no {what}: run a connector under Pulsar's own worker")
+
+    return router

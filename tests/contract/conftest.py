@@ -1,3 +1,0 @@
-from kube.bed import kube, kube_bed
-
-__all__ = ["kube", "kube_bed"]
