@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from magnetar_instance.proto.function import FunctionDetails
+
 from magnetar.errors import RefusedError
 
 _ENTITY = re.compile(r"[-=:.\w]+", re.ASCII)
@@ -20,6 +22,11 @@ class FunctionName(NamedTuple):
     def fqfn(self) -> str:
         """The name as `tenant/namespace/name`."""
         return "/".join(self)
+
+
+def name_of(details: FunctionDetails) -> FunctionName:
+    """Return the name of a function, source or sink."""
+    return FunctionName(details.tenant, details.namespace, details.name)
 
 
 def parse_fqfn(text: str) -> FunctionName:
