@@ -2,16 +2,19 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import pulsar
 from pulsar.functions.context import Context
 
+from magnetar_instance.delivery import Confirmation, Deliveries, Round
 from magnetar_instance.figures import Figures
 from magnetar_instance.publishing import Publisher, origin_properties
 from magnetar_instance.secrets import Secrets
-from magnetar_instance.serde import IdentitySerDe, serde_for
+from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
 from magnetar_instance.settings import InstanceSettings
 
 _NO_STATE = "this instance has no state store: state is not available to this function"
@@ -28,9 +31,16 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         secrets: Secrets,
         logger: logging.Logger,
         acknowledge: Callable[[pulsar.MessageId, str], None],
+        import_module: Callable[[str], ModuleType],
     ) -> None:
         details = settings.details
-        self.current: pulsar.Message = None
+        self.current: Any = None
+        self.confirmation: Confirmation | None = None
+        self._deliveries: Deliveries | None = None
+        self._round: Round | None = None
+        self._thread = 0
+        self._import_module = import_module
+        self._serdes: dict[str, SerDe] = {"serde.IdentitySerDe": IdentitySerDe()}
         self._settings = settings
         self._figures = figures
         self._publisher = publisher
@@ -39,6 +49,25 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         self._acknowledge = acknowledge
         self._user_config: dict[str, Any] = json.loads(details.userConfig) if details.userConfig else {}
         self._secrets_map: dict[str, Any] = json.loads(details.secretsMap) if details.secretsMap else {}
+
+    # What the runner does.
+
+    def begin_round(self, deliveries: Deliveries, round_: Round) -> None:
+        """Belong to a round, in the thread that calls this."""
+        self._deliveries = deliveries
+        self._round = round_
+        self._thread = threading.get_ident()
+
+    def apart(self) -> Confirmation | None:
+        """Return the confirmation of the current input, which is from now on settled apart from its round.
+
+        None in a thread of the function's own: what such a thread publishes belongs to no input.
+        """
+        if self._deliveries is None or self._round is None or threading.get_ident() != self._thread:
+            return None
+        if self.confirmation is None:
+            self.confirmation = self._deliveries.set_apart(self._round, self.current)
+        return self.confirmation
 
     # The message.
 
@@ -152,8 +181,7 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         message_conf: Mapping[str, Any] | None = None,
     ) -> None:
         """Publish to any topic; the input counts as done when this is confirmed too. Raises what the client refuses."""
-        serde = IdentitySerDe() if serde_class_name == "serde.IdentitySerDe" else serde_for(serde_class_name, "")
-        data = serde.serialize(message)
+        data = self._serde(serde_class_name).serialize(message)
         if data is None:
             return
         options = dict(message_conf or {})
@@ -162,10 +190,16 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
             merged = {**origin_properties(self.current), **merged}
         if compression_type is not None:
             self._publisher.producer(topic_name, compression_type)
-        if callback is None:
-            self._publisher.send(topic_name, data, merged, **options)
+        if callback is None and not options:
+            self._publisher.send(topic_name, data, merged, self.apart)
         else:
-            self._publisher.send_with_callback(topic_name, data, callback, properties=merged, **options)
+            self._publisher.send_with_options(topic_name, data, self.apart, callback, properties=merged, **options)
+
+    def _serde(self, class_name: str) -> SerDe:
+        known = self._serdes.get(class_name)
+        if known is None:
+            known = self._serdes[class_name] = serde_for(class_name, "", self._import_module)
+        return known
 
     def ack(self, msgid: pulsar.MessageId, topic: str) -> None:
         """Acknowledge a message of an input topic. Raises ValueError for any other topic."""

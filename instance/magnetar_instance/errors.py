@@ -1,4 +1,4 @@
-"""What ends an instance's start."""
+"""What ends an instance."""
 
 
 class BootError(Exception):
@@ -8,3 +8,11 @@ class BootError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.traceback = traceback
+
+
+class FunctionExitError(Exception):
+    """Raised when the function called sys.exit: the instance ends and is started again."""
+
+    def __init__(self, code: object) -> None:
+        super().__init__(f"the function called sys.exit({code!r})")
+        self.code = code if isinstance(code, int) and code else 1

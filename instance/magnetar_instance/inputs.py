@@ -1,140 +1,186 @@
-"""The consumers of an instance and the batches that come from them."""
+"""The consumers of an instance.
 
+Nobody polls: where nothing waits, each consumer is asked for its next message with a callback, which puts it into one
+queue. While messages wait they are taken one by one without waiting, which costs a twentieth of a callback. A message is
+taken only when it is about to be processed: what was not taken is redelivered when the consumer closes.
+"""
+
+import logging
 import queue
-import threading
-from collections.abc import Callable
+import re
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulsar
 
+from magnetar_instance.errors import BootError
 from magnetar_instance.proto.function import EARLIEST, FAILOVER, ConsumerSpec
-from magnetar_instance.serde import SerDe, serde_for
 from magnetar_instance.settings import InstanceSettings
 
-BATCH = 500
-"""Messages that are taken at once when many wait; the figures behind it were measured with the official client."""
+_PATIENCE_MS = 2
+"""How long a lone consumer is waited for before a callback is asked for: at high rates the next message is near."""
 
 
-@dataclass(eq=False)
 class Input:
-    """One consumer and how its messages are read."""
+    """One consumer; messages are the client's own objects, which its wrapper class only delays."""
 
-    consumer: pulsar.Consumer
-    serde: SerDe
-    topic: str
+    def __init__(self, topic: str, consumer: pulsar.Consumer, logger: logging.Logger) -> None:
+        self.topic = topic
+        self.consumer = consumer
+        self._raw = consumer._consumer  # noqa: SLF001 - the wrapper makes an object for each message
+        self._logger = logger
+        self.armed = False
+
+    def take(self, patience_ms: int = 0) -> Any:
+        """Return a message that waits, None where none does. Raises AlreadyClosed."""
+        try:
+            return self._raw.receive(patience_ms)
+        except pulsar.Timeout:
+            return None
+
+    def arm(self, arrivals: "queue.SimpleQueue[Arrival | None]") -> None:
+        """Have the next message put into a queue."""
+        self.armed = True
+        self._raw.receive_async(lambda result, message: arrivals.put(Arrival(self, result, message)))
+
+    def acknowledge(self, messages: list[Any]) -> None:
+        """Acknowledge messages; those of a consumer that was closed will come again."""
+        try:
+            for message in messages:
+                self._raw.acknowledge(message)
+        except pulsar.PulsarException as error:
+            self._logger.warning("messages of %s could not be acknowledged and will come again: %s", self.topic, error)
+
+    def reject(self, messages: list[Any]) -> None:
+        """Have messages redelivered after a while."""
+        for message in messages:
+            self._raw.negative_acknowledge(message)
+
+    def is_of(self, topic: str) -> bool:
+        """Tell whether a message of this topic, or of a partition of it, can have come from here."""
+        names = {_full(topic), _full(topic.rpartition("-partition-")[0] or topic)}
+        return _full(self.topic) in names or self.consumer.topic() in names
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Messages of one input, in order."""
+class Arrival:
+    """What a consumer answered when it was asked for its next message."""
 
     source: Input
-    messages: list[pulsar.Message]
-    more_wait: bool
+    result: pulsar.Result
+    message: Any
 
 
 class Inputs:
-    """All inputs of one instance; `next_batch` blocks, `close` from any thread ends it."""
+    """All consumers of an instance; used by one thread, but for `wake`."""
 
-    def __init__(self, client: pulsar.Client, settings: InstanceSettings, thread_name: str) -> None:
-        self._settings = settings
-        self._thread_name = thread_name
-        self.all: list[Input] = []
-        self._queue: queue.Queue[Batch | None] = queue.Queue(2)
-        self._closed = threading.Event()
-        for topic, spec in _specs(settings).items():
-            self.all.append(Input(_subscribe(client, settings, topic, spec), _serde(spec), topic))
+    def __init__(self, inputs: list[Input]) -> None:
+        self.all = inputs
+        self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
+        self._waiting: deque[Input] = deque(inputs)
 
-    def start(self, run: Callable[[Callable[[], None], str], None]) -> None:
-        """With several inputs, read each in a thread of its own, started by `run`."""
-        if len(self.all) > 1:
-            for index, source in enumerate(self.all):
-                run(lambda source=source: self._pump(source), f"{self._thread_name}-input-{index}")  # type: ignore[misc]
+    def next(self, timeout: float | None = None) -> tuple[Input, Any] | None:
+        """Wait for a message; None when the time is over or somebody called `wake`.
 
-    def _pump(self, source: Input) -> None:
-        while (batch := self._read(source)) is not None:
-            self._queue.put(batch)
-        self._queue.put(None)
+        Raises PulsarException when a consumer can't go on.
+        """
+        while not self._arrivals.qsize() and self._waiting:
+            source = self._waiting.popleft()
+            message = source.take(_PATIENCE_MS if len(self.all) == 1 else 0)
+            if message is not None:
+                return source, message
+            source.arm(self._arrivals)
+        return self._arrived(timeout)
 
-    def next_batch(self) -> Batch | None:
-        """Wait for messages; None when the inputs were closed."""
-        if len(self.all) == 1:
-            return self._read(self.all[0])
-        return self._queue.get()
-
-    def _read(self, source: Input) -> Batch | None:
-        """Block for the first message, then take what waits: nobody polls, and a lone message goes on at once."""
+    def _arrived(self, timeout: float | None) -> tuple[Input, Any] | None:
         try:
-            messages = [source.consumer.receive()]
-        except pulsar.PulsarException:
-            if self._closed.is_set():
-                return None
-            raise
-        receive = source.consumer.receive
-        try:
-            while len(messages) < BATCH:
-                messages.append(receive(0))
-        except pulsar.Timeout:
-            return Batch(source, messages, more_wait=False)
-        except pulsar.PulsarException:
-            return Batch(source, messages, more_wait=False)
-        return Batch(source, messages, more_wait=True)
+            arrival = self._arrivals.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if arrival is None:
+            return None
+        arrival.source.armed = False
+        if arrival.result != pulsar.Result.Ok:
+            raise pulsar.PulsarException(f"{arrival.source.topic}: {arrival.result}")
+        return arrival.source, arrival.message
+
+    def done_with(self, source: Input) -> None:
+        """Give an input back that `next` returned: the others are asked before it."""
+        self._waiting.append(source)
+
+    def wake(self) -> None:
+        """End a `next` that waits, from any thread."""
+        self._arrivals.put(None)
 
     def acknowledge(self, identity: pulsar.MessageId, topic: str) -> None:
         """Acknowledge a message of a topic or of one of its partitions. Raises ValueError for an unknown topic."""
-        wanted = {topic, topic.rpartition("-partition-")[0] or topic}
         for source in self.all:
-            if (
-                source.topic in wanted
-                or source.consumer.topic() in wanted
-                or _short(source.topic) in map(_short, wanted)
-            ):
+            if source.is_of(topic):
                 source.consumer.acknowledge(identity)
                 return
         raise ValueError(f"{topic!r} is no input of this function")
 
     def close(self) -> None:
-        """Wake whoever waits for messages and close the consumers."""
-        self._closed.set()
+        """Close the consumers."""
         for source in self.all:
             source.consumer.close()
 
 
-def _short(topic: str) -> str:
-    return topic.removeprefix("persistent://").removeprefix("public/default/")
+def _full(topic: str) -> str:
+    """Return a topic's full name."""
+    if "://" in topic:
+        return topic
+    return f"persistent://{topic}" if topic.count("/") > 1 else f"persistent://public/default/{topic}"
 
 
-def _specs(settings: InstanceSettings) -> dict[str, ConsumerSpec]:
+def specs_of(settings: InstanceSettings) -> dict[str, ConsumerSpec]:
+    """Return the inputs by topic, those of the old field among them."""
     source = settings.details.source
     specs = dict(source.inputSpecs)
     for topic, serde in source.topicsToSerDeClassName.items():
         specs.setdefault(topic, ConsumerSpec(serdeClassName=serde))
+    if source.topicsPattern:
+        specs.setdefault(source.topicsPattern, ConsumerSpec(isRegexPattern=True))
     return specs
 
 
-def _serde(spec: ConsumerSpec) -> SerDe:
-    return serde_for(spec.serdeClassName, spec.schemaType)
-
-
-def _subscribe(client: pulsar.Client, settings: InstanceSettings, topic: str, spec: ConsumerSpec) -> pulsar.Consumer:
+def subscribe(client: pulsar.Client, settings: InstanceSettings, topic: str, spec: ConsumerSpec) -> pulsar.Consumer:
+    """Subscribe to one input. Raises BootError for an invalid topic and PulsarException for what may mend itself."""
     details = settings.details
+    try:
+        return client.subscribe(
+            re.compile(topic) if spec.isRegexPattern else topic,
+            details.source.subscriptionName or settings.fqfn,
+            consumer_type=_consumer_type(settings),
+            initial_position=_position(settings),
+            properties={
+                "application": "pulsar-function",
+                "id": settings.fqfn,
+                "instance_id": str(settings.instance_id),
+            },
+            **_options(settings, spec),
+        )
+    except (re.error, pulsar.InvalidTopicName, pulsar.InvalidConfiguration, ValueError) as error:
+        raise BootError(f"the input {topic!r} can't be subscribed to: {error}") from error
+
+
+def _options(settings: InstanceSettings, spec: ConsumerSpec) -> Mapping[str, Any]:
+    source = settings.details.source
     options: dict[str, Any] = {}
     if spec.HasField("receiverQueueSize"):
         options["receiver_queue_size"] = max(spec.receiverQueueSize.value, 1)
-    if details.source.timeoutMs > 0:
-        options["unacked_messages_timeout_ms"] = max(details.source.timeoutMs, 10_000)
-    if details.source.negativeAckRedeliveryDelayMs > 0:
-        options["negative_ack_redelivery_delay_ms"] = details.source.negativeAckRedeliveryDelayMs
-    earliest = details.source.subscriptionPosition == EARLIEST
-    return client.subscribe(
-        _pattern(topic) if spec.isRegexPattern else topic,
-        details.source.subscriptionName or settings.fqfn,
-        consumer_type=_consumer_type(settings),
-        initial_position=pulsar.InitialPosition.Earliest if earliest else pulsar.InitialPosition.Latest,
-        properties={"application": "pulsar-function", "id": settings.fqfn, "instance_id": str(settings.instance_id)},
-        **options,
-    )
+    if source.timeoutMs > 0:
+        options["unacked_messages_timeout_ms"] = source.timeoutMs
+    if source.negativeAckRedeliveryDelayMs > 0:
+        options["negative_ack_redelivery_delay_ms"] = source.negativeAckRedeliveryDelayMs
+    return options
+
+
+def _position(settings: InstanceSettings) -> pulsar.InitialPosition:
+    earliest = settings.details.source.subscriptionPosition == EARLIEST
+    return pulsar.InitialPosition.Earliest if earliest else pulsar.InitialPosition.Latest
 
 
 def _consumer_type(settings: InstanceSettings) -> pulsar.ConsumerType:
@@ -142,9 +188,3 @@ def _consumer_type(settings: InstanceSettings) -> pulsar.ConsumerType:
     if details.source.subscriptionType == FAILOVER or details.retainOrdering:
         return pulsar.ConsumerType.Failover
     return pulsar.ConsumerType.KeyShared if details.retainKeyOrdering else pulsar.ConsumerType.Shared
-
-
-def _pattern(topic: str) -> Any:
-    import re  # noqa: PLC0415 - few functions have patterns
-
-    return re.compile(topic)

@@ -22,7 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from magnetar_instance.errors import BootError
-from magnetar_instance.loading import Process, function_of
+from magnetar_instance.functions import UserFunction
+from magnetar_instance.loading import function_of
 from magnetar_instance.settings import InstanceSettings
 
 _numbers = itertools.count(1)
@@ -50,14 +51,14 @@ class IsolatedCode:
         sources = [folder for folder in self._unpacked.glob("*/src") if folder.is_dir()]
         return sources[0] if len(sources) == 1 else self._unpacked
 
-    def load(self, class_name: str) -> Process:
-        """Import the function. Raises BootError."""
+    def load(self, class_name: str) -> UserFunction:
+        """Import the function; its `close` takes it out again. Raises BootError."""
         package = ModuleType(self.package)
         package.__path__ = [str(self._root)]
         with _lock:
             sys.modules[self.package] = package
             sys.meta_path.insert(0, self._finder)
-        return function_of(class_name, self.import_module)
+        return UserFunction(function_of(class_name, self.import_module), self.import_module, self.close)
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """Import a module as `importlib.import_module` does, the function's own first."""
@@ -146,11 +147,11 @@ def refuse_dependencies(code: Path) -> None:
         )
 
 
-def isolated(settings: InstanceSettings) -> tuple[Process, IsolatedCode]:
+def load_isolated(settings: InstanceSettings) -> UserFunction:
     """Load a function beside others in this process. Raises BootError."""
     code = IsolatedCode(settings.code)
     try:
-        return code.load(settings.details.className), code
+        return code.load(settings.details.className)
     except BootError:
         code.close()
         raise

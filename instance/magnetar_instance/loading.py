@@ -10,18 +10,16 @@ from types import ModuleType
 from typing import Any
 
 from magnetar_instance.errors import BootError
+from magnetar_instance.functions import Process, UserFunction
 from magnetar_instance.settings import InstanceSettings
 
-Process = Callable[[object, object], object]
-"""What a function does: (input, context) -> output."""
 
-
-def load_function(settings: InstanceSettings) -> Process:
+def load_function(settings: InstanceSettings) -> UserFunction:
     """Import the function's class or module. Raises BootError with the traceback's last lines."""
     root = unpack(settings.code, settings.code.parent / f".{settings.code.name}.unpacked")
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
-    return function_of(settings.details.className, importlib.import_module)
+    return UserFunction(function_of(settings.details.className, importlib.import_module), importlib.import_module)
 
 
 def function_of(class_name: str, load: Callable[[str], ModuleType]) -> Process:

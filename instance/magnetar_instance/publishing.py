@@ -1,12 +1,15 @@
-"""Producers of an instance: made when first needed, flushed for a whole batch at once."""
+"""Producers of an instance: made when first needed, flushed for a whole round at once."""
 
 import base64
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import _pulsar
 import pulsar
 
+from magnetar_instance.delivery import Confirmation
 from magnetar_instance.settings import InstanceSettings
 
 _COMPRESSION = {
@@ -18,35 +21,80 @@ _COMPRESSION = {
 }
 _BATCHING_DELAY_MS = 10
 _PENDING = 10_000
-SLOW_PATH_SIZE = 4 * 1024 * 1024
-"""Bytes from which a message is sent by itself and its answer waited for.
+SURE_SIZE = 64 * 1024
+"""Bytes up to which a message is sent without a callback: brokers take so much whatever their limit is set to.
 
-Sent without a callback, a message over the broker's limit (5 MiB by default) would vanish without a word.
+A message over the broker's limit (5 MiB by default) that was sent without a callback vanishes without a word: a flush
+after it answers Ok.
 """
+
+Apart = Callable[[], Confirmation | None]
+"""Gives the confirmation of the input being processed, None where there is no such input."""
 
 
 class Publisher:
     """All producers of one instance by topic, and which of them have something to flush."""
 
-    def __init__(self, client: pulsar.Client, settings: InstanceSettings) -> None:
+    def __init__(
+        self,
+        client: pulsar.Client,
+        settings: InstanceSettings,
+        logger: logging.Logger,
+        failed: Callable[[str], None],
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._logger = logger
+        self._failed = failed
         self._producers: dict[str, pulsar.Producer] = {}
-        self._unflushed: set[str] = set()
+        self._unflushed: dict[str, pulsar.Producer] = {}
         self._lock = threading.Lock()
 
-    def send(self, topic: str, data: bytes, properties: Mapping[str, str], **options: Any) -> None:
-        """Hand a message over; it is confirmed by the next `flush`. Raises the client's exceptions."""
-        producer = self.producer(topic)
-        if len(data) >= SLOW_PATH_SIZE:
-            producer.send(data, properties=dict(properties), **options)
-            return
-        producer.send_async(data, None, properties=dict(properties), **options)
-        self._unflushed.add(topic)
+    def send(self, topic: str, data: bytes, properties: Mapping[str, str], apart: Apart) -> None:
+        """Hand a message over. Raises the client's exceptions."""
+        producer = self._producers.get(topic) or self.producer(topic)
+        builder = _pulsar.MessageBuilder()
+        builder.content(data)
+        for name, value in properties.items():
+            builder.property(name, value)
+        self._unflushed[topic] = producer
+        if len(data) <= SURE_SIZE:
+            producer._producer.send_async(builder.build(), None)  # noqa: SLF001 - the wrapper doubles the cost
+        else:
+            producer._producer.send_async(builder.build(), self._told(topic, apart(), None))  # noqa: SLF001
 
-    def send_with_callback(self, topic: str, data: bytes, callback: Callable[..., None], **options: Any) -> None:
-        """Send a message whose outcome the function wants to hear of."""
-        self.producer(topic).send_async(data, callback, **options)
+    def send_with_options(
+        self,
+        topic: str,
+        data: bytes,
+        apart: Apart,
+        callback: Callable[..., None] | None = None,
+        **options: Any,
+    ) -> None:
+        """Send a message with anything that the client's `send_async` takes; its outcome is heard of by itself."""
+        producer = self.producer(topic)
+        self._unflushed[topic] = producer
+        producer.send_async(data, self._told(topic, apart(), callback), **options)
+
+    def _told(
+        self, topic: str, confirmation: Confirmation | None, callback: Callable[..., None] | None
+    ) -> Callable[[pulsar.Result, Any], None]:
+        """Return a callback for the client, which lets no exception of the function's own callback through."""
+        if confirmation is not None:
+            confirmation.expect()
+
+        def answered(result: pulsar.Result, identity: Any) -> None:
+            try:
+                if callback is not None:
+                    callback(result, identity)
+            except Exception:
+                self._logger.exception("the callback of a message to %s failed", topic)
+            if confirmation is not None:
+                confirmation.answer(result)
+            elif result != pulsar.Result.Ok:
+                self._failed(f"a message to {topic} was not confirmed: {result}")
+
+        return answered
 
     def producer(self, topic: str, compression: pulsar.CompressionType | None = None) -> pulsar.Producer:
         """Return the producer of a topic, made at the first call."""
@@ -77,13 +125,12 @@ class Publisher:
             },
         )
 
-    def flush(self, done: Callable[[pulsar.Result], None]) -> int:
-        """Flush every producer with something to flush; returns how many answers `done` will get."""
-        topics, self._unflushed = self._unflushed, set()
-        for topic in topics:
-            # The binding has it, the wrapper does not pass it on.
-            self._producers[topic]._producer.flush_async(done)  # noqa: SLF001
-        return len(topics)
+    def unflushed(self) -> list[Any]:
+        """Return the client's producers that something was sent to since the last call."""
+        if not self._unflushed:
+            return []
+        producers, self._unflushed = self._unflushed, {}
+        return [producer._producer for producer in producers.values()]  # noqa: SLF001 - it alone has flush_async
 
     def close(self) -> None:
         """Close the producers."""
@@ -92,7 +139,7 @@ class Publisher:
         self._producers.clear()
 
 
-def origin_properties(message: pulsar.Message) -> dict[str, str]:
+def origin_properties(message: Any) -> dict[str, str]:
     """Return the properties that tell which input an output came from, as Pulsar's Python instance spells them."""
     serialized = base64.urlsafe_b64encode(message.message_id().serialize()).decode()
     return {"__pfn_input_topic__": message.topic_name(), "__pfn_input_msg_id__": serialized}

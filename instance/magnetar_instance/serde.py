@@ -1,6 +1,7 @@
 """From bytes to what a function gets, and from what it returns to bytes."""
 
-import importlib
+from collections.abc import Callable
+from types import ModuleType
 from typing import Protocol
 
 from pulsar.functions.serde import PickleSerDe
@@ -72,7 +73,7 @@ class StringSerDe:
         return data.decode()
 
 
-def serde_for(class_name: str, schema_type: str) -> SerDe:
+def serde_for(class_name: str, schema_type: str, import_module: Callable[[str], ModuleType]) -> SerDe:
     """Return what a spec's SerDe class and schema type ask for. Raises BootError when it can't be had."""
     if schema_type.lower() == "string":
         return StringSerDe()
@@ -80,16 +81,16 @@ def serde_for(class_name: str, schema_type: str) -> SerDe:
         raise BootError(f"schemaType {schema_type!r}: this instance knows the schemas bytes and string")
     if class_name in _IDENTITY:
         return IdentitySerDe()
-    return _user_serde(class_name)
+    return _user_serde(class_name, import_module)
 
 
-def _user_serde(class_name: str) -> SerDe:
+def _user_serde(class_name: str, import_module: Callable[[str], ModuleType]) -> SerDe:
     if class_name in _PICKLE:
         pickled: SerDe = PickleSerDe()
         return pickled
     module_name, _, name = class_name.rpartition(".")
     try:
-        made: SerDe = getattr(importlib.import_module(module_name), name)()
+        made: SerDe = getattr(import_module(module_name), name)()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise BootError(f"the SerDe class {class_name!r} can't be had: {error}") from error
     return made

@@ -18,6 +18,15 @@ class ClientAuth:
 
 
 @dataclass(frozen=True)
+class Dependencies:
+    """Whether a wheel's dependencies are installed when the instance starts, and from which package indexes."""
+
+    install: bool = False
+    repository: str = ""
+    extra_repository: str = ""
+
+
+@dataclass(frozen=True)
 class InstanceSettings:
     """One instance; `code` is the uploaded file, `log_file` where its records and prints go."""
 
@@ -33,6 +42,7 @@ class InstanceSettings:
     secrets_provider: str = ""
     secrets_config: str = ""
     state_storage_url: str = ""
+    dependencies: Dependencies = field(default_factory=Dependencies)
 
     @property
     def fqfn(self) -> str:

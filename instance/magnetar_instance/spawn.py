@@ -1,7 +1,8 @@
 """The child's side of a spawn: what a forked process does between its birth and its work.
 
 The order matters: the parent-death signal is set last, because a change of user clears it, and the parent is looked at once
-more after it, because it may have ended in between.
+more after it, because it may have ended in between. Then the child waits to be let go: until its owner knows its process
+id nothing of the request runs, so that whoever dies in a spawn leaves no process that nobody knows.
 """
 
 import ctypes
@@ -18,6 +19,8 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG = 1
 _PARENT_DEADLINE = 5.0
 _GONE = 70
+_UNNAMED = {"stdout", "stderr", "gate"}
+"""Descriptors that the process is not told of."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class SpawnRequest:
     `parent` is the process id that must be the parent before anything of the request runs; `descriptors` are received
     descriptors by the name of the environment variable that tells their number, where `stdout` and `stderr` stand for
     the standard streams themselves. `output` is a file that both streams are appended to where they are not given.
-    `record` is a file that a JSON record of the spawn is written to before the process is let go.
+    `record` is a file that `facts` and what identifies the process are written to before it is let go. A byte on the
+    descriptor `gate`, where there is one, lets the process go; its end of file ends the process.
     """
 
     id: int
@@ -37,6 +41,7 @@ class SpawnRequest:
     cwd: str | None = None
     output: str | None = None
     record: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     descriptors: Mapping[str, int] = field(default_factory=dict)
 
@@ -63,6 +68,8 @@ def become(request: SpawnRequest) -> None:
         _write_record(request.record, request)
     _restore_signals()
     die_with(request.parent)
+    if "gate" in request.descriptors:
+        _wait_at(request.descriptors["gate"], request.record)
 
 
 def wait_for_parent(parent: int) -> None:
@@ -78,12 +85,21 @@ def wait_for_parent(parent: int) -> None:
     os._exit(_GONE)
 
 
-def die_with(parent: int) -> None:
-    """Ask the kernel for SIGKILL when the parent ends, and leave at once if it has ended already (Linux only)."""
+def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Ask the kernel for a signal when the parent ends, and leave at once if it has ended already (Linux only)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(_GONE)
+
+
+def _wait_at(gate: int, record: str | None) -> None:
+    if os.read(gate, 1):
+        os.close(gate)
+        return
+    if record:
+        os.unlink(record)  # noqa: PTH108
+    os._exit(_GONE)
 
 
 def _take_streams(request: SpawnRequest) -> None:
@@ -113,21 +129,45 @@ def _take_environment(request: SpawnRequest) -> None:
     os.environ.clear()
     os.environ.update(request.env)
     for name, number in request.descriptors.items():
-        if name not in {"stdout", "stderr"}:
+        if name not in _UNNAMED:
             os.set_inheritable(number, True)  # noqa: FBT003
             os.environ[name] = str(number)
 
 
 def _write_record(path: str, request: SpawnRequest) -> None:
-    record = {"pid": os.getpid(), "argv": request.argv, "parent": request.parent}
+    record = {**request.facts, "pid": os.getpid(), "startTime": start_time(), "bootId": _boot_id()}
     partial = f"{path}.{os.getpid()}"
-    with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not needed in the forked child
+    with open(partial, "w", encoding="utf-8", opener=_private) as file:
         json.dump(record, file)
     os.replace(partial, path)  # noqa: PTH105
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def start_time(pid: int | None = None) -> int:
+    """Return when a process (this one) started, in the kernel's ticks since boot; 0 where that is not told.
+
+    With the process id and the boot's id it names a process for ever, however often its number is given away again.
+    """
+    try:
+        with open(f"/proc/{pid or 'self'}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return int(file.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def _restore_signals() -> None:
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -135,6 +175,7 @@ def _restore_signals() -> None:
 
 def execute(request: SpawnRequest) -> NoReturn:
     """Replace this process by the program of the request; says on standard error why that is not possible."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and other programs would inherit that
     try:
         os.execvpe(request.argv[0], list(request.argv), dict(os.environ))  # noqa: S606
     except OSError as error:

@@ -2,9 +2,10 @@
 
 A request is its length (4 bytes, big-endian), to which descriptors are attached, and that much JSON; answers are lines of
 JSON. `--reaper worker`: the requester is a subreaper; each child is forked twice, so that the requester becomes its parent
-and reads its exit status itself. `--reaper self`: this process is the parent, reports
-`{"event": "exit", "pid": n, "status": n}` and kills its children when the requester is gone. Nothing here starts a thread:
-a fork copies only the thread that forks.
+and reads its exit status itself. `--reaper self`: this process is the parent and the subreaper of what its children leave
+behind; it reports `{"event": "exit", "pid": n, "status": n}` for each and kills them when the requester is gone. A process
+that carries `--mark` in its environment is killed then, wherever it is. Nothing here starts a thread: a fork copies only
+the thread that forks.
 """
 
 import argparse
@@ -27,33 +28,45 @@ from magnetar_instance.spawn import SpawnRequest
 _HEAD = struct.Struct(">I")
 _MAX_DESCRIPTORS = 16
 _FAILED = 71
+_PARENT_GONE = signal.SIGUSR2
+_MARKER = b"MAGNETAR_INSTANCE="
 
 
 class Spawner:
     """Serves spawn requests until the requester closes its end; `work` is what a child does once it is set up."""
 
-    def __init__(self, channel: socket.socket, work: Callable[[SpawnRequest], NoReturn], *, reaps: bool) -> None:
+    def __init__(
+        self, channel: socket.socket, work: Callable[[SpawnRequest], NoReturn], *, reaps: bool, mark: str = ""
+    ) -> None:
         self._channel = channel
         self._work = work
         self._reaps = reaps
+        self._mark = mark
         self._pid = os.getpid()
-        self._children: set[int] = set()
+        self._orphaned = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> None:
-        """Answer requests and report ends until end of file; then end the children that are ours."""
+        """Answer requests and report ends until end of file, or the requester's death; then end what is left."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(_PARENT_GONE, self._note_orphaned)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         if self._reaps:
             self._become_subreaper()
         self._send({"event": "ready", "pid": os.getpid()})
-        while True:
+        while not self._orphaned:
             ready, _, _ = select.select([self._channel.fileno(), self._wake_read], [], [])
             if self._wake_read in ready:
                 self._reap()
             if self._channel.fileno() in ready and not self._serve_one():
                 break
-        self._end_children()
+        if self._reaps:
+            _kill_all(_children_of(self._pid))
+        if self._mark:
+            _kill_all(_marked(_MARKER + self._mark.encode()))
+
+    def _note_orphaned(self, *_: object) -> None:
+        self._orphaned = True
 
     def _serve_one(self) -> bool:
         text, received = _receive(self._channel)
@@ -72,11 +85,7 @@ class Spawner:
         return True
 
     def _start(self, request: SpawnRequest) -> int:
-        if self._reaps:
-            pid = self._fork(request)
-            self._children.add(pid)
-            return pid
-        return self._fork_twice(request)
+        return self._fork(request) if self._reaps else self._fork_twice(request)
 
     def _fork(self, request: SpawnRequest) -> int:
         pid = os.fork()
@@ -119,21 +128,16 @@ class Spawner:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 4096):
                 pass
-        while self._reaps:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self._children:
-                self._children.discard(pid)
-                self._send({"event": "exit", "pid": pid, "status": status})
+        with contextlib.suppress(ChildProcessError):
+            while self._reaps and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+                self._reap_one(ended.si_pid)
 
-    def _end_children(self) -> None:
-        for pid in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+    def _reap_one(self, pid: int) -> None:
+        """Take an ended child's status; what is left of its group is killed first, while its number is still its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        self._send({"event": "exit", "pid": pid, "status": status})
 
     def _become_subreaper(self) -> None:
         if sys.platform == "linux":
@@ -173,6 +177,35 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
+def _children_of(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123 - this process stays small
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+def _marked(mark: bytes) -> list[int]:
+    """Return the processes whose environment begins a variable with the mark."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc") if sys.platform == "linux" else ()):  # noqa: PTH208
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
+                environment = file.read()
+        except OSError:
+            continue
+        if environment.startswith(mark) or b"\0" + mark in environment:
+            found.append(int(name))
+    return found
+
+
+def _kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(pid, signal.SIGKILL)
+
+
 class _leave_on_error(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a function where it is used
     """Never let a forked child run on into the parent's loop: whatever goes wrong, say so and leave."""
 
@@ -188,18 +221,26 @@ class _leave_on_error(contextlib.AbstractContextManager[None]):  # noqa: N801 - 
 def serve_from_arguments(arguments: list[str] | None, work: Callable[[SpawnRequest], NoReturn]) -> None:
     """Read `--fd` and `--reaper` and serve."""
     parser = argparse.ArgumentParser(description="Starts processes for a Magnetar worker; not for people.")
-    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--fd", type=_descriptor, required=True, help="a number, or the variable that holds it")
     parser.add_argument("--reaper", choices=("worker", "self"), required=True)
     parser.add_argument(
         "--die-with-parent", action="store_true", help="only where the parent's main thread starts this"
     )
+    parser.add_argument("--mark", default="")
     options = parser.parse_args(arguments)
+    # A terminal's Ctrl-C and a service manager's SIGTERM go to every process: the requester decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(options.fd, False)  # noqa: FBT003
-    if options.die_with_parent:
-        spawn.die_with(os.getppid())
     with socket.socket(fileno=options.fd) as channel:
-        Spawner(channel, work, reaps=options.reaper == "self").serve()
+        spawner = Spawner(channel, work, reaps=options.reaper == "self", mark=options.mark)
+        if options.die_with_parent:
+            spawn.die_with(os.getppid(), _PARENT_GONE)
+        spawner.serve()
+
+
+def _descriptor(text: str) -> int:
+    return int(text) if text.isdecimal() else int(os.environ.pop(text))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from magnetar.config.worker import WorkerConfig
 from magnetar.policy.restart import RestartPolicy
+from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
 
@@ -36,6 +37,30 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         health_check_interval=config.instance_liveness_check_freq_ms // 1000,
         credentials=_credentials(config),
         zygote=config.magnetar.zygote,
+    )
+
+
+def kubernetes_settings(config: WorkerConfig) -> KubernetesSettings:
+    """Return the settings of the Kubernetes runtime."""
+    return KubernetesSettings(
+        keys=config.kubernetes_runtime,
+        cluster=config.pulsar_functions_cluster,
+        service_url=config.pulsar_service_url,
+        admin_url=config.pulsar_web_service_url,
+        download_directory=str(config.download_directory),
+        state_storage_url=config.state_storage_service_url or "",
+        credentials=_credentials(config),
+        bounds=Bounds(
+            config.function_instance_min_resources,
+            config.function_instance_max_resources,
+            config.function_instance_resource_granularities,
+            config.function_instance_resource_change_in_lock_step,
+        ),
+        own=config.magnetar.kubernetes,
+        functions_may_shape_pods=config.magnetar.kubernetes_pod_templates,
+        max_pending_async_requests=config.max_pending_async_requests,
+        ignore_unknown_config_fields=config.ignore_unknown_config_fields,
+        java_arguments=config.additional_java_runtime_arguments,
     )
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -5,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from magnetar.processes.launcher import Launcher, Spawn
+from magnetar.processes.leftovers import INSTANCE_MARKER
 from magnetar.processes.subreaper import Subreaper
-from magnetar.processes.watch import ExitStatus, until_ended
+from magnetar.processes.watch import ExitStatus, children, until_ended
 
 pytestmark = pytest.mark.anyio
 ENVIRONMENT = {"PATH": os.environ["PATH"], "GREETING": "hello"}
@@ -25,16 +28,13 @@ def anyio_backend() -> str:
 @asynccontextmanager
 async def launcher(kind: str) -> AsyncIterator[Launcher]:
     """A launcher that is the parent itself, or one that hands its children to this process."""
-    known: list[Launcher] = []
-    subreaper = Subreaper(lambda: {pid for item in known for pid in item.known})
     with anyio.fail_after(30):
         if kind == "self":
             async with Launcher() as made:
                 yield made
         else:
-            with subreaper.installed():
+            with Subreaper().installed() as subreaper:
                 async with Launcher(subreaper=subreaper) as made:
-                    known.append(made)
                     yield made
 
 
@@ -79,7 +79,9 @@ async def test_a_stubborn_process_is_killed_after_the_grace(kind: str) -> None:
         said = b""
         while said.count(b"up") < 2:
             await anyio.wait_readable(read)
-            said += os.read(read, 100)
+            chunk = os.read(read, 100)
+            assert chunk, await child.wait()
+            said += chunk
         assert await child.stop(0.1) == ExitStatus(signal=signal.SIGKILL)
         while os.read(read, 100):
             await anyio.wait_readable(read)
@@ -131,7 +133,7 @@ async def test_children_end_with_a_launcher_that_is_their_parent() -> None:
     async with launcher("self") as made:
         child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
         pidfd = os.pidfd_open(child.pid)
-        os.kill(min(made.known - {child.pid}), signal.SIGKILL)
+        os.kill(made.pid, signal.SIGKILL)
         await until_ended(pidfd)
         os.close(pidfd)
         assert (await child.wait()).signal == signal.SIGKILL
@@ -141,9 +143,10 @@ async def test_children_survive_a_launcher_that_is_not_their_parent() -> None:
     """Handed over to this process, they do not notice the launcher's end."""
     async with launcher("worker") as made:
         child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
-        os.kill(min(made.known - {child.pid}), signal.SIGKILL)
-        while not made.gone:
-            await anyio.lowlevel.checkpoint()
+        os.kill(made.pid, signal.SIGKILL)
+        again = await made.spawn(Spawn(["sh", "-c", "exit 4"], ENVIRONMENT))
+        assert await again.wait() == ExitStatus(code=4)
+        assert made.restarts == 1
         assert child.alive
         assert await child.stop(5) == ExitStatus(signal=signal.SIGTERM)
 
@@ -153,15 +156,88 @@ import os, sys, anyio
 from magnetar.processes.launcher import Launcher, Spawn
 from magnetar.processes.subreaper import Subreaper
 async def main(kind):
-    known = []
-    subreaper = Subreaper(lambda: set())
-    with subreaper.installed():
+    with Subreaper().installed() as subreaper:
         async with Launcher(subreaper=subreaper if kind == "worker" else None) as made:
             child = await made.spawn(Spawn(["sleep", "1000"], dict(os.environ)))
             print(child.pid, flush=True)
             await anyio.sleep_forever()
 anyio.run(main, sys.argv[1])
 """
+
+
+async def test_a_launcher_that_is_killed_is_replaced() -> None:
+    """Requests that are under way when it dies are asked of the next one, and each is done once."""
+    async with launcher("self") as made:
+        first = made.pid
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(_spawn_and_wait, made)
+            os.kill(first, signal.SIGKILL)
+        assert made.restarts >= 1
+        assert made.pid != first
+
+
+async def _spawn_and_wait(made: Launcher) -> None:
+    child = await made.spawn(Spawn(["sh", "-c", "exit 5"], ENVIRONMENT))
+    assert await child.wait() in {ExitStatus(code=5), ExitStatus(signal=signal.SIGKILL)}
+
+
+@both
+async def test_a_start_that_is_cancelled_leaves_no_process(kind: str, tmp_path: Path) -> None:
+    """A launcher that is slow to answer starts nothing for a request that nobody waits for any more."""
+    proof = tmp_path / "ran"
+    async with launcher(kind) as made:
+        os.kill(made.pid, signal.SIGSTOP)
+        with anyio.move_on_after(0.05) as scope:
+            await made.spawn(Spawn(["touch", str(proof)], ENVIRONMENT))
+        assert scope.cancelled_caught
+        os.kill(made.pid, signal.SIGCONT)
+        child = await made.spawn(Spawn(["true"], ENVIRONMENT))
+        assert await child.wait() == ExitStatus(code=0)
+        assert not made.family.pids
+    assert not proof.exists()
+
+
+@both
+async def test_a_record_names_the_process_for_ever(kind: str, tmp_path: Path) -> None:
+    """It is on disk, for its owner's eyes alone, before the process runs: number, start time and boot."""
+    record = tmp_path / "record"
+    async with launcher(kind) as made:
+        request = Spawn(["cat", str(record)], ENVIRONMENT, output=str(tmp_path / "out"), record=str(record))
+        child = await made.spawn(replace(request, facts={"ports": [1, 2]}))
+        assert await child.wait() == ExitStatus(code=0)
+    told = json.loads((tmp_path / "out").read_text())
+    assert told["pid"] == child.pid
+    assert told["ports"] == [1, 2]
+    assert told["startTime"] > 0
+    assert told["bootId"]
+    assert record.stat().st_mode & 0o777 == 0o600
+
+
+STRAY = """
+import os, subprocess, sys, time
+subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL, start_new_session=True)
+print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+@both
+async def test_daemons_of_a_living_child_end_with_the_launcher(kind: str, tmp_path: Path) -> None:
+    """What carries the launcher's mark is ended with it, sessions of its own notwithstanding."""
+    async with launcher(kind) as made:
+        environment = {**ENVIRONMENT, INSTANCE_MARKER: f"{made.mark}:x"}
+        read, write = os.pipe()
+        child = await made.spawn(Spawn([sys.executable, "-c", STRAY], environment, descriptors={"stdout": write}))
+        os.close(write)
+        await anyio.wait_readable(read)
+        assert os.read(read, 10) == b"up\n"
+        os.close(read)
+        strays = [pid for pid in children(child.pid) if os.getsid(pid) != child.pid]
+        assert len(strays) == 1
+        pidfd = os.pidfd_open(strays[0])
+    await until_ended(pidfd)
+    os.close(pidfd)
 
 
 @both

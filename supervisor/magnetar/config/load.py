@@ -13,16 +13,20 @@ from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, Resta
 from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, MemoryLimit
 from magnetar.config.text import Document, parse
 from magnetar.config.worker import WorkerConfig
+from magnetar.model.kubernetes_options import Autoscaler, DisruptionBudget, KubernetesOptions
 from magnetar.model.nearest import unknown_key
 
 if TYPE_CHECKING:
-    from magnetar.config.base import Keys, OwnKeys
+    from magnetar.config.base import Keys
 
 _SETTINGS_KEY = "functionRuntimeFactoryConfigs"
-_OWN_BLOCKS: dict[str | int, "type[OwnKeys]"] = {
+_OWN_BLOCKS: dict[str | int, type[BaseModel]] = {
     "magnetar": MagnetarConfig,
     "restart": RestartConfig,
     "embeddedBroker": EmbeddedBrokerConfig,
+    "kubernetes": KubernetesOptions,
+    "podDisruptionBudget": DisruptionBudget,
+    "autoscaler": Autoscaler,
 }
 
 
@@ -104,7 +108,7 @@ def _sentences(error: ValidationError, document: Document, prefix: tuple[str, ..
     for each in error.errors(include_url=False, include_context=False):
         path = (*prefix, *each["loc"])
         if each["type"] == "extra_forbidden":
-            known = _OWN_BLOCKS[path[-2]].aliases().values()
+            known = [field.alias or name for name, field in _OWN_BLOCKS[path[-2]].model_fields.items()]
             found.append(unknown_key(f"{document.at(path)}{'.'.join(map(str, path[:-1]))}: ", str(path[-1]), known))
             continue
         what = each["msg"].removeprefix("Value error, ")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from magnetar.config.base import OwnKeys
 from magnetar.config.runtime_keys import RuntimeName
 from magnetar.config.server_keys import Port
+from magnetar.model.kubernetes_options import KubernetesOptions
 
 
 class RestartConfig(OwnKeys):
@@ -56,6 +57,8 @@ class MagnetarConfig(OwnKeys):
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = Field(default=4 * 2**30, gt=0)
     subreaper: bool = False
+    kubernetes: KubernetesOptions = Field(default_factory=KubernetesOptions)
+    kubernetes_pod_templates: bool = False
 
     @model_validator(mode="after")
     def _default_is_allowed(self) -> Self:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from magnetar.errors import RefusedError
+from magnetar.model.kubernetes_options import Autoscaler, DisruptionBudget, KubernetesOptions
 from magnetar.model.nearest import unknown_key
 
 
@@ -16,6 +17,19 @@ class MagnetarOptions(BaseModel):
 
     runtime: Literal["process", "thread", "kubernetes"] | None = None
     restart: Literal["always", "on-failure", "never"] | None = None
+    kubernetes: KubernetesOptions | None = None
+
+
+def _spelt(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+_KNOWN: dict[str | int, list[str]] = {
+    "magnetar": _spelt(MagnetarOptions),
+    "kubernetes": _spelt(KubernetesOptions),
+    "podDisruptionBudget": _spelt(DisruptionBudget),
+    "autoscaler": _spelt(Autoscaler),
+}
 
 
 def parse_options(text: str | None) -> MagnetarOptions:
@@ -47,9 +61,7 @@ def _own_block(text: str | None) -> Any:
 def _sentence(error: Any) -> str:
     where = ".".join(("customRuntimeOptions.magnetar", *map(str, error["loc"])))
     if error["type"] == "extra_forbidden":
-        known = MagnetarOptions.model_fields
-        return (
-            unknown_key("customRuntimeOptions.magnetar: ", str(error["loc"][-1]), known)
-            + f" (known: {', '.join(known)})"
-        )
+        known = _KNOWN.get(error["loc"][-2] if len(error["loc"]) > 1 else "magnetar", [])
+        place = ".".join(("customRuntimeOptions.magnetar", *map(str, error["loc"][:-1])))
+        return unknown_key(f"{place}: ", str(error["loc"][-1]), known) + f" (known: {', '.join(known)})"
     return f"{where} is {error['input']!r}: {error['msg'][:1].lower()}{error['msg'][1:]}"

@@ -4,13 +4,12 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
-from magnetar.processes.watch import ExitStatus, children, environment_of
-
-INSTANCE_MARKER = "MAGNETAR_INSTANCE"
-"""An environment variable by which the processes of an instance are known, its daemons included."""
+from magnetar.processes.family import Family
+from magnetar.processes.watch import ExitStatus, children
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -23,47 +22,38 @@ def become_subreaper(enabled: bool = True) -> None:  # noqa: FBT001, FBT002
 
 
 class Subreaper:
-    """Reaps orphans as they end; the children that someone waits for are left to them.
+    """Reaps orphans as they end; the children that someone waits for are left to them."""
 
-    `known` returns the process ids that have an owner. A child may end before its owner knows of it: its status is
-    kept in `early` for the owner to find.
-    """
-
-    def __init__(self, known: Callable[[], set[int]]) -> None:
-        self._known = known
-        self.early: dict[int, ExitStatus] = {}
+    def __init__(self) -> None:
+        self.family = Family(reaped_here=True)
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
+    def installed(self) -> Iterator[Self]:
         """Be the subreaper, and hear of ended children, while the context is open; the main thread only."""
         loop = asyncio.get_running_loop()
         become_subreaper()
         loop.add_signal_handler(signal.SIGCHLD, self.reap)
         try:
-            yield
+            yield self
         finally:
             loop.remove_signal_handler(signal.SIGCHLD)
             become_subreaper(enabled=False)
 
     def reap(self) -> None:
-        """Take the status of every ended child without an owner."""
-        for pid in children() - self._known():
+        """Take the status of every ended orphan.
+
+        A child of this process's own session was started by the program around the worker, which waits for it itself:
+        whatever the launcher starts leads a session of its own.
+        """
+        session = os.getsid(0)
+        for pid in children(os.getpid()) - self.family.pids:
             try:
+                if os.getsid(pid) == session:
+                    continue
                 result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
-            except ChildProcessError:
+            except (ChildProcessError, ProcessLookupError):
                 continue
             if result is not None:
                 exited = result.si_code == os.CLD_EXITED
                 status = ExitStatus(code=result.si_status) if exited else ExitStatus(signal=result.si_status)
-                self._remember(pid, status)
-
-    def _remember(self, pid: int, status: ExitStatus) -> None:
-        self.early[pid] = status
-        while len(self.early) > 64:
-            del self.early[next(iter(self.early))]
-
-
-def leftovers(marker: str) -> list[int]:
-    """Return the children of this process that an ended instance left behind, known by its marker."""
-    wanted = marker.encode()
-    return [pid for pid in children() if environment_of(pid).get(INSTANCE_MARKER.encode()) == wanted]
+                self.family.note_end(pid, status)

@@ -50,10 +50,16 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-def children() -> set[int]:
-    """Return the process ids of this process's children, those of all its threads (empty where /proc can't tell)."""
+def signal_one(pid: int, number: signal.Signals) -> None:
+    """Send a signal to one process; one that has ended is no error."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def children(pid: int) -> set[int]:
+    """Return the process ids of a process's children, those of all its threads (empty where /proc can't tell)."""
     found: set[int] = set()
-    for task in Path("/proc/self/task").glob("*/children"):
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found.update(int(pid) for pid in task.read_text().split())
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
-from magnetar_instance.proto.function import FunctionDetails
+from magnetar_instance.proto.function import FunctionAuthenticationSpec, FunctionDetails, PackageLocationMetaData
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,20 @@ class InstanceSpec:
     def fqiid(self) -> str:
         """The instance's name as `tenant/namespace/name:id`, Pulsar's spelling."""
         return f"{self.fqfn}:{self.instance_id}"
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """All that a runtime needs which runs a function as a whole; the pods fetch its package themselves."""
+
+    details: FunctionDetails
+    package: PackageLocationMetaData
+    auth: FunctionAuthenticationSpec | None = None
+
+    @property
+    def fqfn(self) -> str:
+        """The function's name as `tenant/namespace/name`."""
+        return f"{self.details.tenant}/{self.details.namespace}/{self.details.name}"
 
 
 @dataclass(frozen=True)

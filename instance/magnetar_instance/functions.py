@@ -1,0 +1,21 @@
+"""The user's function, however its code was loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+Process = Callable[[object, object], object]
+"""What a function does: (input, context) -> output."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """What to call for each message, how the function's other classes are imported, and what undoes the loading."""
+
+    process: Process
+    import_module: Callable[[str], ModuleType]
+    close: Callable[[], None] = _nothing

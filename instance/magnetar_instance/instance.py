@@ -1,0 +1,154 @@
+"""One function instance, whatever hosts it: a process, or a thread of the worker."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+import pulsar
+
+from magnetar_instance.client import connect
+from magnetar_instance.context import FunctionContext
+from magnetar_instance.figures import Figures
+from magnetar_instance.functions import UserFunction
+from magnetar_instance.inputs import Input, Inputs, specs_of, subscribe
+from magnetar_instance.proto.control import FunctionStatus, MetricsData
+from magnetar_instance.publishing import Publisher
+from magnetar_instance.runner import Runner
+from magnetar_instance.secrets import secrets_of
+from magnetar_instance.serde import serde_for
+from magnetar_instance.settings import InstanceSettings
+
+Notify = Callable[[str, dict[str, object]], None]
+
+
+class Instance:
+    """Runs one instance in the thread that calls `run`; everything else may be called from any thread."""
+
+    def __init__(
+        self,
+        settings: InstanceSettings,
+        *,
+        load: Callable[[InstanceSettings], UserFunction],
+        logger: logging.Logger,
+        notify: Notify,
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._logger = logger
+        self._notify = notify
+        self._figures = Figures(settings)
+        self._lock = threading.Lock()
+        self._client: pulsar.Client | None = None
+        self._runner: Runner | None = None
+        self._stopping = False
+        self._ended = False
+
+    def run(self) -> None:
+        """Load, connect, subscribe and process until stopped; closes everything.
+
+        Raises BootError for what no retry mends, FunctionExitError when the function called sys.exit, and
+        PulsarException when the broker can't be had.
+        """
+        try:
+            function = self._load(self._settings)
+            try:
+                self._connected(function)
+            finally:
+                function.close()
+        finally:
+            self._ended = True
+
+    def _connected(self, function: UserFunction) -> None:
+        client = connect(self._settings)
+        with self._lock:
+            self._client = client
+        try:
+            inputs, publisher, runner = self._prepare(client, function)
+            with self._lock:
+                self._runner = runner
+                stopping = self._stopping
+            if not stopping:
+                self._notify("ready", {})
+                runner.run()
+                publisher.close()
+                inputs.close()
+        finally:
+            self.close_client()
+
+    def _prepare(self, client: pulsar.Client, function: UserFunction) -> tuple[Inputs, Publisher, Runner]:
+        settings, details = self._settings, self._settings.details
+        specs = specs_of(settings)
+        serdes = {
+            topic: serde_for(spec.serdeClassName, spec.schemaType, function.import_module)
+            for topic, spec in specs.items()
+        }
+        output_serde = serde_for(details.sink.serDeClassName, details.sink.schemaType, function.import_module)
+        secrets = secrets_of(settings, function.import_module)
+        publisher = Publisher(client, settings, self._logger, self._publishing_failed)
+        inputs = Inputs(
+            [Input(topic, subscribe(client, settings, topic, spec), self._logger) for topic, spec in specs.items()]
+        )
+        context = FunctionContext(
+            settings, self._figures, publisher, secrets, self._logger, inputs.acknowledge, function.import_module
+        )
+        runner = Runner(
+            settings,
+            process=function.process,
+            context=context,
+            inputs=inputs,
+            serdes=serdes,
+            output_serde=output_serde,
+            publisher=publisher,
+            figures=self._figures,
+            progress=self._tell_progress,
+        )
+        return inputs, publisher, runner
+
+    def _tell_progress(self) -> None:
+        total = self._figures.total
+        self._notify("progress", {"received": total.received, "processed": total.processed})
+
+    def _publishing_failed(self, text: str) -> None:
+        self._logger.error("%s", text)
+        self._figures.system_failed(text, "publish")
+
+    def stop(self) -> None:
+        """Finish what is in flight; `run` returns soon after, but for a function that does not come back."""
+        with self._lock:
+            self._stopping = True
+            runner = self._runner
+        if runner is not None:
+            runner.stop()
+
+    def close_client(self) -> None:
+        """Close the client, under a function that is stuck if need be: no successor meets its subscription."""
+        with self._lock:
+            self._stopping = True
+            client, self._client = self._client, None
+            runner = self._runner
+        if runner is not None:
+            runner.abandon()
+        if client is not None:
+            with contextlib.suppress(pulsar.PulsarException):
+                client.close()
+
+    def status(self) -> FunctionStatus:
+        """Return Pulsar's status, at once."""
+        status = self._figures.status()
+        status.running = not self._ended
+        return status
+
+    def metrics(self) -> MetricsData:
+        """Return Pulsar's metrics, at once."""
+        return self._figures.metrics()
+
+    def reset_metrics(self) -> None:
+        """Reset the minute's figures and the function's own metrics."""
+        self._figures.reset()
+
+    def metrics_text(self) -> bytes:
+        """Return the Prometheus text of this instance alone."""
+        from magnetar_instance.exposition import exposition  # noqa: PLC0415 - 40 ms that only a scrape needs
+
+        return exposition(self._figures)

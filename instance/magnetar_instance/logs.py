@@ -1,0 +1,141 @@
+"""Where an instance process logs: Pulsar's file, Pulsar's record format, prints included."""
+
+import io
+import logging
+import logging.config
+import logging.handlers
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TextIO
+
+FORMAT = "[%(asctime)s] [%(levelname)s] %(filename)s: %(message)s"
+DATE_FORMAT = "%Y-%m-%d %H:%M:%S %z"
+_ROTATE_BYTES = 10 * 1024 * 1024
+_ROTATED_FILES = 5
+
+
+def formatter() -> logging.Formatter:
+    """Return a formatter of Pulsar's record format."""
+    return logging.Formatter(FORMAT, DATE_FORMAT)
+
+
+class LogFile(logging.Handler):
+    """Appends each record to a file with one write: what was logged outlives a kill of the process."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.descriptor = _open(path)
+        self.lost = 0
+        """Records that could not be written, because the disk was full for example."""
+        self.setFormatter(formatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            line = self.format(record) + "\n"
+        except Exception:  # noqa: BLE001 - as any handler does with arguments that don't fit their message
+            self.handleError(record)
+            return
+        try:
+            os.write(self.descriptor, line.encode("utf-8", "backslashreplace"))
+        except OSError:
+            self.lost += 1
+
+    def reopen(self) -> None:
+        """Open the path anew, after it was renamed; the standard streams that pointed to the old file follow."""
+        opened = _open(self._path)
+        self.acquire()
+        try:
+            os.dup2(opened, self.descriptor, inheritable=False)
+        finally:
+            self.release()
+        os.close(opened)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.acquire()
+        try:
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
+        finally:
+            self.release()
+        super().close()
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+class _Lines(io.RawIOBase):
+    """Makes a record of each line that is written; lines of several threads don't mix."""
+
+    def __init__(self, logger: logging.Logger, level: int, descriptor: int) -> None:
+        super().__init__()
+        self._logger = logger
+        self._level = level
+        self._descriptor = descriptor
+        self._partial = threading.local()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: bytes) -> int:  # type: ignore[override] # typing has no Buffer before 3.12
+        *lines, rest = (getattr(self._partial, "text", b"") + bytes(data)).split(b"\n")
+        self._partial.text = rest
+        for line in lines:
+            if line.strip():
+                self._logger.log(self._level, "%s", line.decode("utf-8", "replace").rstrip())
+        return len(data)
+
+
+def line_stream(logger: logging.Logger, level: int, descriptor: int) -> TextIO:
+    """Return a stream in place of sys.stdout or sys.stderr that logs each line."""
+    lines = _Lines(logger, level, descriptor)
+    return io.TextIOWrapper(lines, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+
+
+def set_up_process(path: Path | None, config: Path | None, level: str | None, *, supervised: bool) -> LogFile | None:
+    """Send the root logger, prints and the standard streams where this instance logs.
+
+    `config` is a logging configuration of Pulsar's form, which then decides; else records go to `path`. Under our
+    supervisor the file is ours to reopen and returned; elsewhere it is rotated as in Pulsar. Raises OSError.
+    """
+    root = logging.getLogger()
+    own = None
+    if config is not None and config.is_file():
+        os.environ["LOG_FILE"] = str(path)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        logging.config.fileConfig(config)
+    else:
+        root.setLevel(logging.INFO)
+        own = _add_file(root, path, supervised=supervised)
+    if level is not None:
+        root.setLevel(level)
+    if own is not None:
+        os.dup2(own.descriptor, 1)
+        os.dup2(own.descriptor, 2)
+    sys.stdout = line_stream(root, logging.INFO, 1)
+    sys.stderr = line_stream(root, logging.ERROR, 2)
+    return own
+
+
+def _add_file(root: logging.Logger, path: Path | None, *, supervised: bool) -> LogFile | None:
+    if path is None:
+        handler: logging.Handler = logging.StreamHandler(sys.stdout)
+    elif supervised:
+        handler = LogFile(path)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(path, "a", _ROTATE_BYTES, _ROTATED_FILES)
+    handler.setFormatter(formatter())
+    root.addHandler(handler)
+    return handler if isinstance(handler, LogFile) else None

@@ -1,0 +1,48 @@
+"""The instance's end of the socket pair to its supervisor: lines of JSON in both directions."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+VARIABLE = "MAGNETAR_SUPERVISOR_FD"
+
+
+class SupervisorLink:
+    """Tells the supervisor of the instance, and hands its commands on."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_environment(cls) -> "SupervisorLink | None":
+        """Take the descriptor out of the environment, before user code can see it; None without one."""
+        number = os.environ.pop(VARIABLE, "")
+        if not number.isdigit():
+            return None
+        os.set_inheritable(int(number), False)  # noqa: FBT003
+        channel = socket.socket(fileno=int(number))
+        channel.setblocking(False)  # noqa: FBT003
+        return cls(channel)
+
+    def tell(self, event: str, fields: dict[str, object]) -> None:
+        """Send an event, from any thread; dropped when the supervisor is gone or does not read."""
+        line = json.dumps({"event": event, **fields}).encode() + b"\n"
+        with self._lock, contextlib.suppress(OSError):
+            self._channel.sendall(line)
+
+    async def obey(self, commands: dict[str, Callable[[], None]]) -> None:
+        """Carry out commands until the supervisor is gone; unknown ones belong to another version and are left alone."""
+        reader, writer = await asyncio.open_connection(sock=self._channel.dup())
+        try:
+            while line := await reader.readline():
+                with contextlib.suppress(ValueError, AttributeError, KeyError):
+                    commands[json.loads(line).get("command")]()
+        except (ConnectionError, ValueError):
+            return
+        finally:
+            writer.close()

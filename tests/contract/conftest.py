@@ -1,0 +1,3 @@
+from kube.bed import kube, kube_bed
+
+__all__ = ["kube", "kube_bed"]
