@@ -28,6 +28,7 @@ class LogFile(logging.Handler):
         super().__init__()
         self._path = path
         self.descriptor = _open(path)
+        self._followers: tuple[int, ...] = ()
         self.lost = 0
         """Records that could not be written, because the disk was full for example."""
         self.setFormatter(formatter())
@@ -44,12 +45,20 @@ class LogFile(logging.Handler):
         except OSError:
             self.lost += 1
 
+    def lead(self, *descriptors: int) -> None:
+        """Have these descriptors write to the file too, from now on and after each `reopen`."""
+        self._followers = descriptors
+        for descriptor in descriptors:
+            os.dup2(self.descriptor, descriptor)
+
     def reopen(self) -> None:
-        """Open the path anew, after it was renamed; the standard streams that pointed to the old file follow."""
+        """Open the path anew, after it was renamed."""
         opened = _open(self._path)
         self.acquire()
         try:
             os.dup2(opened, self.descriptor, inheritable=False)
+            for descriptor in self._followers:
+                os.dup2(opened, descriptor)
         finally:
             self.release()
         os.close(opened)
@@ -74,7 +83,7 @@ def _open(path: Path) -> int:
 class _Lines(io.RawIOBase):
     """Makes a record of each line that is written; lines of several threads don't mix."""
 
-    def __init__(self, logger: logging.Logger, level: int, descriptor: int) -> None:
+    def __init__(self, logger: logging.Logger, level: int, descriptor: int | None) -> None:
         super().__init__()
         self._logger = logger
         self._level = level
@@ -85,7 +94,14 @@ class _Lines(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
+        if self._descriptor is None:
+            raise io.UnsupportedOperation("this stream has no descriptor: its lines go to a function's log file")
         return self._descriptor
+
+    def flush(self) -> None:
+        """Log what was written of a line that has not ended."""
+        if getattr(self._partial, "text", b""):
+            self.write(b"\n")
 
     def write(self, data: bytes) -> int:  # type: ignore[override] # typing has no Buffer before 3.12
         *lines, rest = (getattr(self._partial, "text", b"") + bytes(data)).split(b"\n")
@@ -96,8 +112,8 @@ class _Lines(io.RawIOBase):
         return len(data)
 
 
-def line_stream(logger: logging.Logger, level: int, descriptor: int) -> TextIO:
-    """Return a stream in place of sys.stdout or sys.stderr that logs each line."""
+def line_stream(logger: logging.Logger, level: int, descriptor: int | None) -> TextIO:
+    """Return a stream in place of sys.stdout or sys.stderr that logs each line; `descriptor` is what it stands for."""
     lines = _Lines(logger, level, descriptor)
     return io.TextIOWrapper(lines, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
 
@@ -121,8 +137,7 @@ def set_up_process(path: Path | None, config: Path | None, level: str | None, *,
     if level is not None:
         root.setLevel(level)
     if own is not None:
-        os.dup2(own.descriptor, 1)
-        os.dup2(own.descriptor, 2)
+        own.lead(1, 2)
     sys.stdout = line_stream(root, logging.INFO, 1)
     sys.stderr = line_stream(root, logging.ERROR, 2)
     return own
