@@ -11,21 +11,25 @@ import httpx
 from magnetar.credentials import BrokerCredentials
 from magnetar.errors import NotReadyError
 
-_TIMEOUT = httpx.Timeout(60, connect=10)
+_TIMEOUT = 60
+_CONNECT_TIMEOUT = 10
 _MAX_REDIRECTS = 5
 
 
 class AdminCalls:
-    """An async context manager around one admin API; `remedy` ends the sentence of NotReadyError when it is silent."""
+    """An async context manager around one admin API; `remedy` ends the sentence of NotReadyError when it is silent.
 
-    def __init__(self, url: str, credentials: BrokerCredentials, remedy: str) -> None:
+    `timeout` is how many seconds it may be silent within one answer.
+    """
+
+    def __init__(self, url: str, credentials: BrokerCredentials, remedy: str, timeout: float = _TIMEOUT) -> None:
         self.url = url.rstrip("/")
         self._credentials = credentials
         self._remedy = remedy
         self._client = httpx.AsyncClient(
             base_url=self.url,
             verify=credentials.ssl_context() if url.startswith("https:") else False,  # plain HTTP needs no authorities
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_TIMEOUT)),
             trust_env=False,
         )
 
@@ -54,9 +58,14 @@ class AdminCalls:
             return response
 
     @asynccontextmanager
-    async def download(self, path: str) -> AsyncIterator[httpx.Response]:
-        """Make a GET request whose answer's body is yet to be read. Raises NotReadyError."""
-        async with self._answer(self._client.build_request("GET", path)) as response:
+    async def download(
+        self, path: str, *, params: Mapping[str, str] | None = None, endless: bool = False
+    ) -> AsyncIterator[httpx.Response]:
+        """Make a GET request whose answer's body is yet to be read; an endless one may pause. Raises NotReadyError."""
+        request = self._client.build_request("GET", path, params=params)
+        if endless:
+            request.extensions["timeout"] = {**request.extensions["timeout"], "read": None}
+        async with self._answer(request) as response:
             yield response
 
     @asynccontextmanager

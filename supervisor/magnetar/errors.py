@@ -57,3 +57,20 @@ class AddressInUseError(StartError):
             f"{setting}: {host}:{port} can't be listened on; another program uses it or the address is not this "
             f"host's. Give another {setting}, or 0 for any free port."
         )
+
+
+class RefusedByWorkerError(Exception):
+    """Raised when a worker answers a client with an error; `status` is HTTP's, `reason` the worker's own sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{reason} (the worker answered {status})")
+        self.status = status
+        self.reason = reason
+
+
+class UnreachableError(Exception):
+    """Raised when no worker answers a client at `url`."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"no worker answers at {url} ({reason}); start one, or give its address")
+        self.url = url

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from magnetar.errors import StartError
 
-class ConfigError(Exception):
+
+class ConfigError(StartError):
     """Raised when a config can't be used; `problems` holds every reason, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from magnetar_instance.proto.control import MetricsData
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+_MINUTE = AliasChoices("1min", "oneMin", "one_min")
 
 
 class _Figures(BaseModel):
@@ -26,7 +28,7 @@ class Minute(_Figures):
 class FunctionInstanceStatsData(_Figures):
     """The figures of one instance since its start; no call yet is null."""
 
-    one_min: Minute = Field(default_factory=Minute, serialization_alias="1min")
+    one_min: Minute = Field(default_factory=Minute, validation_alias=_MINUTE, serialization_alias="1min")
     last_invocation: int | None = None
     user_metrics: dict[str, float] = Field(default_factory=dict)
 
@@ -38,7 +40,7 @@ class FunctionInstanceStatsData(_Figures):
 class FunctionInstanceStats(BaseModel):
     """One instance and its figures."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     instance_id: int
     metrics: FunctionInstanceStatsData
@@ -47,7 +49,7 @@ class FunctionInstanceStats(BaseModel):
 class FunctionStats(_Figures):
     """The figures of all instances together: sums, the mean latency, the last call."""
 
-    one_min: Minute = Field(default_factory=Minute, serialization_alias="1min")
+    one_min: Minute = Field(default_factory=Minute, validation_alias=_MINUTE, serialization_alias="1min")
     last_invocation: int | None = None
     instances: tuple[FunctionInstanceStats, ...] = ()
 

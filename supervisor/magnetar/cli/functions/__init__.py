@@ -1,0 +1,1 @@
+"""The verbs of `magnetar functions`, named as pulsar-admin's."""

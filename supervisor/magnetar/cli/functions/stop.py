@@ -1,0 +1,13 @@
+"""`functions stop`."""
+
+from magnetar.cli.connection import Connection, ask
+from magnetar.cli.options import InstanceOption, Name
+from magnetar.cli.output import Output
+
+
+def stop(name: Name, connection: Connection, output: Output, *, instance_id: InstanceOption = None) -> None:
+    """Stop a function or one of its instances."""
+    function = name.resolve()
+    ask(connection, lambda worker: worker.functions.stop(function, instance_id))
+    which = function.fqfn if instance_id is None else f"{function.fqfn}:{instance_id}"
+    output.done(f"Stopped {which}.", stopped=which)

@@ -1,0 +1,45 @@
+"""`functions update`."""
+
+from typing import Annotated
+
+from typer import Option
+
+from magnetar.cli.connection import Connection, ask
+from magnetar.cli.functions.options import FunctionOptions
+from magnetar.cli.options import BOOLEAN, Truth, truth
+from magnetar.cli.output import Output, progress, warn
+
+
+def update(
+    function: FunctionOptions,
+    connection: Connection,
+    output: Output,
+    *,
+    update_auth_data: Annotated[
+        Truth | None,
+        Option(
+            "--update-auth-data", metavar=BOOLEAN, case_sensitive=False, help="Store the caller's credentials anew."
+        ),
+    ] = None,
+) -> None:
+    """Change a deployed function; what is not named stays as it is.
+
+    With --py, --jar or --go the package is replaced. `functions plan` shows beforehand what would change.
+    """
+    from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
+
+    given = read_given(function)
+    for sentence in given.warnings:
+        warn(sentence)
+    with progress(f"Sending {given.file.name if given.file else given.name.fqfn}") as told:
+        ask(
+            connection,
+            lambda worker: worker.functions.update(
+                given.values,
+                file=given.file,
+                url=given.url,
+                update_auth_data=bool(truth(update_auth_data)),
+                progress=told,
+            ),
+        )
+    output.done(f"Updated {given.name.fqfn}.", updated=given.name.fqfn)

@@ -1,0 +1,20 @@
+"""`functions validate`."""
+
+from magnetar.cli.functions.options import FunctionOptions
+from magnetar.cli.output import Output, warn
+
+
+def validate(function: FunctionOptions, output: Output) -> None:
+    """Judge a config as Magnetar's worker would, without a worker: nothing is sent.
+
+    Only a worker can tell whether the tenant, the namespace and a package behind a URL are there.
+    """
+    from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
+    from magnetar.model import infer  # noqa: PLC0415
+    from magnetar.model import validate as judge  # noqa: PLC0415
+
+    given = read_given(function)
+    for sentence in given.warnings:
+        warn(sentence)
+    judge(infer(given.config.with_changes(**given.name._asdict())))
+    output.done(f"{given.name.fqfn} is valid.", valid=given.name.fqfn, warnings=list(given.warnings))

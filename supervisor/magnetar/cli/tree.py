@@ -1,0 +1,82 @@
+"""Every command with its one line of help; what runs it is imported when it is called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One command; `target` is `module:function`. A hidden one is an older name that still works."""
+
+    target: str
+    help: str
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A command that holds others."""
+
+    help: str
+    children: Mapping[str, "Verb | Branch"]
+    hidden: bool = False
+
+
+def _functions(verb: str, help_line: str, *, hidden: bool = False) -> Verb:
+    return Verb(f"magnetar.cli.functions.{verb}:{verb}", help_line, hidden)
+
+
+def _workers(verb: str, help_line: str) -> Verb:
+    return Verb(f"magnetar.cli.workers.{verb}:{verb}", help_line)
+
+
+_STATUS = _functions("status", "Show whether a function's instances run, and if not, why.")
+
+FUNCTIONS = Branch(
+    "Deploy functions and look after them.",
+    {
+        "create": _functions("create", "Deploy a function."),
+        "update": _functions("update", "Change a deployed function; what is not named stays as it is."),
+        "get": Verb("magnetar.cli.functions.get:get", "Print a function's config."),
+        "list": Verb("magnetar.cli.functions.listing:list_functions", "List the functions of a namespace."),
+        "delete": _functions("delete", "Stop a function and forget it."),
+        "start": _functions("start", "Start a stopped function or one of its instances."),
+        "stop": _functions("stop", "Stop a function or one of its instances."),
+        "restart": _functions("restart", "Restart a function or one of its instances."),
+        "status": _STATUS,
+        "getstatus": replace(_STATUS, hidden=True),
+        "stats": _functions("stats", "Show how much a function has processed."),
+        "trigger": _functions("trigger", "Send a value to a function and print what comes out."),
+        "upload": _functions("upload", "Store a file as a package."),
+        "download": _functions("download", "Fetch a function's package, or a stored file."),
+        "logs": _functions("logs", "Print a function's log, or follow it."),
+        "validate": _functions("validate", "Judge a config without deploying anything."),
+        "plan": _functions("plan", "Show what an update would change, and which instances it would restart."),
+    },
+)
+
+WORKERS = Branch(
+    "Look after the fleet of workers.",
+    {
+        "get-cluster": _workers("get_cluster", "List the workers of the fleet."),
+        "get-cluster-leader": _workers("get_cluster_leader", "Show which worker leads."),
+        "get-function-assignments": _workers("get_function_assignments", "Show which worker runs which instance."),
+        "function-stats": _workers("function_stats", "Show the figures of all instances of one worker."),
+        "monitoring-metrics": _workers("monitoring_metrics", "Print the worker's own metrics."),
+        "rebalance": _workers("rebalance", "Spread the instances evenly over the workers."),
+        "drain": _workers("drain", "Move all instances off a worker."),
+    },
+)
+
+ROOT = Branch(
+    "Run Pulsar Functions without the JVM, and look after them.",
+    {
+        "standalone": Verb("magnetar.cli.standalone:standalone", "Run a worker and a broker on this host."),
+        "worker": Verb("magnetar.cli.worker:worker", "Run a worker against a Pulsar that is there."),
+        "broker": Verb("magnetar.cli.broker:broker", "Run the embedded broker alone."),
+        "functions": FUNCTIONS,
+        "functions-worker": WORKERS,
+        "workers": replace(WORKERS, hidden=True),
+        "instance-path": Verb("magnetar.cli.instance_path:instance_path", "Print where the Python instance is."),
+    },
+)

@@ -1,0 +1,1 @@
+"""The verbs of `magnetar functions-worker`, named as pulsar-admin's."""

@@ -1,0 +1,54 @@
+"""What Magnetar's worker tells beyond Pulsar's admin API."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import cast
+from urllib.parse import quote
+
+from magnetar.client.calls import WorkerCalls
+from magnetar.client.results import InstanceReport, LogLine
+from magnetar.model.names import FunctionName
+
+_BASE = "/magnetar/v1"
+_DATA = "data:"
+
+
+class MagnetarApi:
+    """Instances and logs."""
+
+    def __init__(self, calls: WorkerCalls) -> None:
+        self._calls = calls
+
+    async def instances(self) -> list[InstanceReport]:
+        """Return every instance of the asked worker."""
+        found = cast("list[object]", await self._calls.json(f"{_BASE}/instances"))
+        return [InstanceReport.model_validate(each) for each in found]
+
+    async def instance(self, name: FunctionName, instance: int) -> InstanceReport:
+        """Return one instance."""
+        return InstanceReport.model_validate(await self._calls.json(f"{_BASE}/instances/{_name(name)}/{instance}"))
+
+    async def log(self, name: FunctionName, *, instance: int | None = None, tail: int = 100) -> list[LogLine]:
+        """Return the last lines of a function's log."""
+        response = await self._calls.call("GET", _log(name), params=_window(instance, tail))
+        return [LogLine.model_validate(each) for each in response.json()]
+
+    async def follow(self, name: FunctionName, *, instance: int | None = None, tail: int = 0) -> AsyncIterator[LogLine]:
+        """Yield the last lines of a function's log and then every line as it comes, until the worker ends it."""
+        params = {**_window(instance, tail), "follow": "true"}
+        async with self._calls.stream(_log(name), params=params, endless=True) as response:
+            async for line in response.aiter_lines():
+                if line.startswith(_DATA):
+                    yield LogLine.model_validate(json.loads(line.removeprefix(_DATA)))
+
+
+def _name(name: FunctionName) -> str:
+    return "/".join(quote(part, safe="") for part in name)
+
+
+def _log(name: FunctionName) -> str:
+    return f"{_BASE}/logs/{_name(name)}"
+
+
+def _window(instance: int | None, tail: int) -> dict[str, str]:
+    return {"tail": str(tail)} | ({} if instance is None else {"instance": str(instance)})
