@@ -12,7 +12,7 @@ from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.launch import Place
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
-_MAX_BUFFERED_TUPLES = 1024
+MAX_BUFFERED_TUPLES = 1024
 
 
 def python_command(spec: InstanceSpec, launcher: Path, arguments: Sequence[str]) -> list[str]:
@@ -26,18 +26,31 @@ def python_arguments(settings: ProcessSettings, spec: InstanceSpec, place: Place
     arguments += ["--logging_directory", str(settings.log_directory / "functions")]
     arguments += ["--logging_file", spec.details.name]
     arguments += ["--logging_config_file", settings.logging_config]
-    arguments += ["--instance_id", str(spec.instance_id)]
+    return [*arguments, *common_arguments(settings, spec, place, secrets_provider=settings.secrets_provider)]
+
+
+def common_arguments(
+    settings: ProcessSettings,
+    spec: InstanceSpec,
+    place: Place,
+    *,
+    secrets_provider: str,
+    after_service_url: Sequence[str] = (),
+    after_ports: Sequence[str] = (),
+) -> list[str]:
+    """Return the arguments that Java and Python share, in Pulsar's order; Java has some of its own between them."""
+    arguments = ["--instance_id", str(spec.instance_id)]
     arguments += ["--function_id", spec.function_id, "--function_version", spec.function_version]
     arguments += ["--function_details", f"'{details_json(spec)}'"]
-    arguments += ["--pulsar_serviceurl", settings.pulsar_service_url]
+    arguments += ["--pulsar_serviceurl", settings.pulsar_service_url, *after_service_url]
     arguments += _credentials(settings.credentials)
-    arguments += ["--max_buffered_tuples", str(_MAX_BUFFERED_TUPLES)]
-    arguments += ["--port", str(place.port), "--metrics_port", str(place.metrics_port)]
+    arguments += ["--max_buffered_tuples", str(MAX_BUFFERED_TUPLES)]
+    arguments += ["--port", str(place.port), "--metrics_port", str(place.metrics_port), *after_ports]
     if settings.state_storage_url:
         arguments += ["--state_storage_serviceurl", settings.state_storage_url]
     arguments += ["--expected_healthcheck_interval", str(settings.health_check_interval)]
-    if settings.secrets_provider:
-        arguments += ["--secrets_provider", settings.secrets_provider]
+    if secrets_provider:
+        arguments += ["--secrets_provider", secrets_provider]
     return [*arguments, "--cluster_name", settings.cluster_name]
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from magnetar.runtimes.base import InstanceSpec
 
+_HEALTH_INTERVAL = 10.0
+
 
 @dataclass(frozen=True)
 class Place:
@@ -39,7 +41,7 @@ class Launch:
     output: Path
     zygote_arguments: Sequence[str] | None = None
     linked: bool = False
-    health_interval: float = 10.0
+    health_interval: float = _HEALTH_INTERVAL
     cwd: Path | None = None
     stack_signal: signal.Signals | None = signal.SIGQUIT
 
@@ -52,3 +54,8 @@ class Language(Protocol):
 
         Raises RefusedError with what to change when this worker can't run the language at all.
         """
+
+
+def health_interval(watchdog: int) -> float:
+    """Return the seconds between health checks for a watchdog that ends an instance after three intervals without one."""
+    return min(_HEALTH_INTERVAL, watchdog) if watchdog > 0 else _HEALTH_INTERVAL

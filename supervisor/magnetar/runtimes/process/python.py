@@ -7,12 +7,11 @@ import magnetar_instance
 
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import python_arguments, python_command, python_environment
-from magnetar.runtimes.process.launch import Launch, Place
+from magnetar.runtimes.process.launch import Launch, Place, health_interval
 from magnetar.runtimes.process.settings import ProcessSettings
 
 OWN_LAUNCHER = Path(magnetar_instance.__file__).parent / "launcher" / "python_instance_main.py"
 """Our launcher; `pythonInstanceLocation` may name another one, e.g. Pulsar's own."""
-_HEALTH_INTERVAL = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,3 @@ class PythonLanguage:
             linked=ours,
             health_interval=health_interval(self.settings.health_check_interval),
         )
-
-
-def health_interval(watchdog: int) -> float:
-    """Return the seconds between health checks for a watchdog that ends an instance after three intervals without one."""
-    return min(_HEALTH_INTERVAL, watchdog) if watchdog > 0 else _HEALTH_INTERVAL

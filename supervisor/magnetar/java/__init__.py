@@ -1,0 +1,1 @@
+"""Pulsar's Java instance on this host: where it is, how it is fetched, what makes it start faster."""
