@@ -32,14 +32,56 @@ DETAILS = FunctionDetails(
     resources=Resources(cpu=1.5, ram=2**30, disk=3),
     retryDetails=RetryDetails(maxMessageRetries=2, deadLetterTopic="dead"),
 )
-KEYS_OF_2_8 = """pulsarServiceURL instanceID funcID funcVersion maxBufTuples port clusterName killAfterIdleMs
-    expectedHealthCheckInterval tenant nameSpace name className logTopic processingGuarantees secretsMap userConfig runtime
-    autoAck parallelism subscriptionType timeoutMs subscriptionName cleanupSubscription sourceSpecsTopic sourceSchemaType
-    sinkSchemaType isRegexPatternSubscription receiverQueueSize sinkSpecsTopic cpu ram disk maxMessageRetries
-    deadLetterTopic metricsPort""".split()
-KEYS_OF_4 = """stateStorageServiceUrl pulsarWebServiceUrl clientAuthenticationPlugin clientAuthenticationParameters
-    tlsTrustCertsFilePath tlsHostnameVerificationEnable tlsAllowInsecureConnection subscriptionPosition sourceInputSpecs
-    functionDetails""".split()
+KEYS_OF_2_8 = [
+    "pulsarServiceURL",
+    "instanceID",
+    "funcID",
+    "funcVersion",
+    "maxBufTuples",
+    "port",
+    "clusterName",
+    "killAfterIdleMs",
+    "expectedHealthCheckInterval",
+    "tenant",
+    "nameSpace",
+    "name",
+    "className",
+    "logTopic",
+    "processingGuarantees",
+    "secretsMap",
+    "userConfig",
+    "runtime",
+    "autoAck",
+    "parallelism",
+    "subscriptionType",
+    "timeoutMs",
+    "subscriptionName",
+    "cleanupSubscription",
+    "sourceSpecsTopic",
+    "sourceSchemaType",
+    "sinkSchemaType",
+    "isRegexPatternSubscription",
+    "receiverQueueSize",
+    "sinkSpecsTopic",
+    "cpu",
+    "ram",
+    "disk",
+    "maxMessageRetries",
+    "deadLetterTopic",
+    "metricsPort",
+]
+KEYS_OF_4 = [
+    "stateStorageServiceUrl",
+    "pulsarWebServiceUrl",
+    "clientAuthenticationPlugin",
+    "clientAuthenticationParameters",
+    "tlsTrustCertsFilePath",
+    "tlsHostnameVerificationEnable",
+    "tlsAllowInsecureConnection",
+    "subscriptionPosition",
+    "sourceInputSpecs",
+    "functionDetails",
+]
 
 
 def conf(**changes: Any) -> dict[str, Any]:

@@ -62,9 +62,9 @@ def test_the_newest_finished_fetch_is_taken(tmp_path: Path) -> None:
 
 def test_without_any_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     """It names the command and the setting."""
-    with pytest.raises(RefusedError, match="magnetar java fetch.*javaInstanceJarLocation"):
+    with pytest.raises(RefusedError, match=r"magnetar java fetch.*javaInstanceJarLocation"):
         find_installation(None, "", tmp_path)
-    with pytest.raises(RefusedError, match="javaInstanceJarLocation: .*nowhere"):
+    with pytest.raises(RefusedError, match=r"javaInstanceJarLocation: .*nowhere"):
         find_installation(tmp_path / "nowhere", "", tmp_path)
 
 
