@@ -8,13 +8,14 @@ from typing import cast
 from urllib.parse import quote
 
 from magnetar.client.calls import WorkerCalls
-from magnetar.client.uploads import Progress, reading
+from magnetar.client.transfers import Progress, reading, writing
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import FunctionName
 from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
 
 _BASE = "/admin/v3/functions"
+_WARNING = "X-Magnetar-Warning"
 _OCTETS = "application/octet-stream"
 
 
@@ -31,12 +32,12 @@ class Functions:
         file: Path | None = None,
         url: str | None = None,
         progress: Progress | None = None,
-    ) -> None:
-        """Deploy a function, its package from a file here or from a URL that the worker reads.
+    ) -> tuple[str, ...]:
+        """Deploy a function, its package from a file here or from a URL that the worker reads; returns warnings.
 
         The config holds tenant, namespace and name. Returns when the function is known, not when it runs.
         """
-        await self._send("POST", config, {}, file, url, progress)
+        return await self._send("POST", config, {}, file, url, progress)
 
     async def update(
         self,
@@ -46,10 +47,10 @@ class Functions:
         url: str | None = None,
         update_auth_data: bool = False,
         progress: Progress | None = None,
-    ) -> None:
-        """Change a function; what the config and the package don't give stays as it is."""
+    ) -> tuple[str, ...]:
+        """Change a function; what the config and the package don't give stays as it is. Returns warnings."""
         options = {"updateOptions": _json_part({"updateAuthData": update_auth_data})}
-        await self._send("PUT", config, options, file, url, progress)
+        return await self._send("PUT", config, options, file, url, progress)
 
     async def get(self, name: FunctionName) -> FunctionConfig:
         """Return a function's config."""
@@ -125,7 +126,7 @@ class Functions:
         params = {"path": path} if path else None
         async with self._calls.stream(where, params=params) as response:
             total, done = int(response.headers.get("content-length", 0)), 0
-            with target.open("wb") as written:
+            with writing(target) as written:
                 async for chunk in response.aiter_bytes():
                     done += written.write(chunk)
                     if progress:
@@ -139,7 +140,7 @@ class Functions:
         file: Path | None,
         url: str | None,
         progress: Progress | None,
-    ) -> None:
+    ) -> tuple[str, ...]:
         values = config.to_json() if isinstance(config, FunctionConfig) else dict(config)
         name = FunctionName(*(str(values[key]) for key in ("tenant", "namespace", "name")))
         parts: dict[str, object] = {"url": _text_part(url)} if url else {}
@@ -147,7 +148,8 @@ class Functions:
         with ExitStack() as opened:
             if file:
                 parts["data"] = (file.name, opened.enter_context(reading(file, progress)), _OCTETS)
-            await self._calls.call(method, _path(name), parts=parts)
+            response = await self._calls.call(method, _path(name), parts=parts)
+        return tuple(response.headers.get_list(_WARNING))
 
 
 def _path(name: FunctionName, instance: int | None = None, verb: str = "") -> str:

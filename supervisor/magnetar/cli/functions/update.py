@@ -29,10 +29,8 @@ def update(
     from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
 
     given = read_given(function)
-    for sentence in given.warnings:
-        warn(sentence)
     with progress(f"Sending {given.file.name if given.file else given.name.fqfn}") as told:
-        ask(
+        told_by_worker = ask(
             connection,
             lambda worker: worker.functions.update(
                 given.values,
@@ -42,4 +40,6 @@ def update(
                 progress=told,
             ),
         )
+    for sentence in dict.fromkeys((*given.warnings, *told_by_worker)):
+        warn(sentence)
     output.done(f"Updated {given.name.fqfn}.", updated=given.name.fqfn)

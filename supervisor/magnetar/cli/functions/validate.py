@@ -5,16 +5,20 @@ from magnetar.cli.output import Output, warn
 
 
 def validate(function: FunctionOptions, output: Output) -> None:
-    """Judge a config as Magnetar's worker would, without a worker: nothing is sent.
+    """Judge a config and its package as Magnetar's worker would, without a worker: nothing is sent.
 
     Only a worker can tell whether the tenant, the namespace and a package behind a URL are there.
     """
     from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
     from magnetar.model import infer  # noqa: PLC0415
     from magnetar.model import validate as judge  # noqa: PLC0415
+    from magnetar.packages.inspect import check_package  # noqa: PLC0415
 
     given = read_given(function)
     for sentence in given.warnings:
         warn(sentence)
-    judge(infer(given.config.with_changes(**given.name._asdict())))
+    config = infer(given.config.with_changes(**given.name._asdict()))
+    judge(config)
+    if given.file and config.runtime:
+        check_package(given.file, given.file.name, config.class_name, config.runtime)
     output.done(f"{given.name.fqfn} is valid.", valid=given.name.fqfn, warnings=list(given.warnings))

@@ -1,4 +1,4 @@
-"""Files on their way to a worker: streamed from the disk, and counted."""
+"""Files on their way to a worker or from it: streamed and counted, whole or not there."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes sent so far and all bytes."""
+"""Called with the bytes so far and all bytes, 0 when that is not known."""
 
 
 class CountedFile(io.RawIOBase):
@@ -53,3 +53,19 @@ def reading(path: Path, progress: Progress | None) -> Iterator[BinaryIO]:
     file = cast("BinaryIO", CountedFile(path, progress)) if progress else path.open("rb")
     with file:
         yield file
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that is at `target` only once it is whole; a device or pipe is written to as it is."""
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
