@@ -36,6 +36,16 @@ async def members(context: FunctionsContext) -> Mapping[str, WorkerInfo]:
         return {}
 
 
+async def elsewhere(context: FunctionsContext, name: FunctionName) -> dict[int, WorkerInfo]:
+    """Return the other living workers that have instances of a function, by instance."""
+    found = context.coordination.functions.get(name.fqfn)
+    count = found.functionDetails.parallelism if found else 0
+    owners = ((each, owner_of(context, name, each)) for each in range(count))
+    strangers = {each: owner for each, owner in owners if owner is not None and owner != context.worker_id}
+    workers = await members(context) if strangers else {}
+    return {each: workers[owner] for each, owner in strangers.items() if owner in workers}
+
+
 async def ensure_mine(context: FunctionsContext, name: FunctionName, instance_id: int) -> bool:
     """Return whether an instance is assigned at all. Raises OwnedElsewhere when it is another living worker's."""
     owner = owner_of(context, name, instance_id)

@@ -1,8 +1,11 @@
 """What is asked of the other workers of the fleet, through the REST API that all of them serve."""
 
-from contextlib import AsyncExitStack
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from magnetar_instance.proto.function import FunctionMetaData
@@ -52,12 +55,31 @@ class Peers:
 
     async def restart(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> None:
         """Have an instance restarted. Raises ConnectionError when it was not."""
-        await self._ask("POST", worker, f"{_FUNCTIONS}/{name.fqfn}/{instance_id}/restart")
+        await self._ask("POST", worker, f"{_FUNCTIONS}/{_path(name)}/{instance_id}/restart")
+
+    async def log(self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int) -> list[Any]:
+        """Return the last lines of an instance's log. Raises ConnectionError without an answer."""
+        return list((await self._ask("GET", worker, _log(name, instance_id, tail))).json())
+
+    @asynccontextmanager
+    async def follow_log(
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int
+    ) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
+        """Give the lines of an instance's log as they come. Raises ConnectionError without an answer."""
+        calls = await self._to(worker)
+        try:
+            async with calls.download(f"{_log(name, instance_id, tail)}&follow=true") as response:
+                if response.status_code >= _OK:
+                    await response.aread()
+                    raise ConnectionError(f"worker {worker.worker_id} has no log: {reason_of(response)}")
+                yield _events(response)
+        except NotReadyError as error:
+            raise ConnectionError(f"worker {worker.worker_id} does not answer: {error}") from None
 
     async def write(self, leader: WorkerInfo, metadata: FunctionMetaData, *, delete: bool = False) -> None:
         """Hand a function's new metadata to the leader. Raises OutOfDateError as it does, else NotReadyError."""
         details = metadata.functionDetails
-        path = f"{_FUNCTIONS}/leader/{details.tenant}/{details.namespace}/{details.name}"
+        path = f"{_FUNCTIONS}/leader/{_path(FunctionName(details.tenant, details.namespace, details.name))}"
         parts = {
             "functionMetaData": (None, metadata.SerializeToString(), "application/octet-stream"),
             "delete": (None, str(delete).lower(), "text/plain"),
@@ -69,7 +91,7 @@ class Peers:
             raise NotReadyError(f"the leader {leader.worker_id} refused the change: {reason_of(response)}")
 
     async def _get(self, worker: WorkerInfo, name: FunctionName, instance_id: int, what: str) -> dict[str, Any]:
-        answer = (await self._ask("GET", worker, f"{_FUNCTIONS}/{name.fqfn}/{instance_id}/{what}")).json()
+        answer = (await self._ask("GET", worker, f"{_FUNCTIONS}/{_path(name)}/{instance_id}/{what}")).json()
         return {key: value for key, value in answer.items() if value is not None}
 
     async def _ask(self, method: str, worker: WorkerInfo, path: str) -> httpx.Response:
@@ -87,3 +109,17 @@ class Peers:
             calls = AdminCalls(url, self._credentials, f"start the worker {worker.worker_id}, or wait for the fleet")
             self._calls[url] = await self._open.enter_async_context(calls)
         return self._calls[url]
+
+
+def _log(name: FunctionName, instance_id: int, tail: int) -> str:
+    return f"/magnetar/v1/logs/{_path(name)}?instance={instance_id}&tail={tail}"
+
+
+def _path(name: FunctionName) -> str:
+    return "/".join(quote(part, safe="") for part in name)
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[dict[str, object]]:
+    async for line in response.aiter_lines():
+        if line.startswith("data:"):
+            yield json.loads(line.removeprefix("data:"))

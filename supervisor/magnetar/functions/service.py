@@ -5,7 +5,7 @@ from magnetar_instance.proto.function import FunctionMetaData
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError
-from magnetar.functions import create, remove, restart, stats, status, trigger, update
+from magnetar.functions import create, owners, remove, restart, stats, status, trigger, update
 from magnetar.functions.context import FunctionsContext, is_function
 from magnetar.functions.peers import Peers
 from magnetar.functions.settings import FunctionsSettings
@@ -40,6 +40,15 @@ class FunctionsService:
     def worker(self) -> WorkerInfo:
         """The worker that this is."""
         return self._context.settings.worker
+
+    @property
+    def peers(self) -> Peers:
+        """The other workers of the fleet."""
+        return self._context.peers
+
+    async def owners_elsewhere(self, name: FunctionName) -> dict[int, WorkerInfo]:
+        """Return the living workers that have instances of a function, this one left out."""
+        return await owners.elsewhere(self._context, name)
 
     async def create(self, name: FunctionName, submission: Submission) -> tuple[str, ...]:
         """Create a function and return warnings: its metadata is written, its instances follow."""

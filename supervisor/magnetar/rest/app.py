@@ -10,6 +10,7 @@ from magnetar.rest.errors import add_error_handlers
 from magnetar.rest.functions_v3 import functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
+from magnetar.rest.logs_v1 import logs_router
 from magnetar.rest.proxy import BrokerProxy
 from magnetar.rest.root import absent_router, require_ready, root_router
 from magnetar.rest.settings import RestSettings
@@ -34,6 +35,7 @@ def build_app(context: RestContext) -> FastAPI:
         worker_router(context, "/admin/v2"),
         worker_router(context, "/admin"),
         instances_router(context),
+        logs_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

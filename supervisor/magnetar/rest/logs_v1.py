@@ -1,0 +1,110 @@
+"""`/magnetar/v1/logs`: what a function's instances wrote, wherever they run."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Query, Response
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from magnetar.coordination.base import WorkerInfo
+from magnetar.functions.owners import OwnedElsewhere
+from magnetar.functions.states import check_instance
+from magnetar.model.names import FunctionName
+from magnetar.rest.context import RestContext
+from magnetar.rest.functions_v3 import Named, P
+from magnetar.rest.log_follow import LogEvents, read_tail
+from magnetar.rest.texts import header_value
+from magnetar.runtimes.process.command import log_file
+
+_TAIL, _TAIL_FOLLOWED, _MAX_TAIL = 100, 10, 100_000
+
+
+def logs_router(context: RestContext) -> APIRouter:
+    """Return the routes of logs."""
+    router = APIRouter(prefix="/magnetar/v1/logs", tags=["magnetar"])
+
+    @router.get(P)
+    async def logs(
+        name: Named,
+        instance: int | None = None,
+        tail: Annotated[int | None, Query(ge=0, le=_MAX_TAIL)] = None,
+        *,
+        follow: bool = False,
+    ) -> Response:
+        """Return the last lines of each instance's log; followed, as server-sent events that go on.
+
+        With `instance`, only that one's; redirects to the worker that has it.
+        """
+        chosen = await _Chosen.of(context, name, instance)
+        if follow:
+            return chosen.follow(_TAIL_FOLLOWED if tail is None else tail)
+        return await chosen.last(_TAIL if tail is None else tail)
+
+    return router
+
+
+class _Chosen:
+    """The instances whose logs were asked for: those with files here, and those of other workers."""
+
+    def __init__(
+        self, context: RestContext, name: FunctionName, here: Sequence[int], elsewhere: dict[int, WorkerInfo]
+    ) -> None:
+        self._context = context
+        self._name = name
+        self._files = {each: _files(context.settings.log_directory, name, each) for each in here}
+        self._elsewhere = elsewhere
+
+    @classmethod
+    async def of(cls, context: RestContext, name: FunctionName, instance: int | None) -> "_Chosen":
+        """Choose one instance or all. Raises UnknownFunctionError, RefusedError, OwnedElsewhere."""
+        count = context.functions.any_metadata(name).functionDetails.parallelism
+        check_instance(instance, count)
+        wanted = range(count) if instance is None else (instance,)
+        owners = await context.functions.owners_elsewhere(name)
+        elsewhere = {each: owners[each] for each in wanted if each in owners}
+        if instance is not None and instance in elsewhere:
+            raise OwnedElsewhere(elsewhere[instance])
+        return cls(context, name, [each for each in wanted if each not in elsewhere], elsewhere)
+
+    async def last(self, tail: int) -> Response:
+        """Return the last lines; a worker that does not answer is named in a warning."""
+        lines: list[Any] = []
+        warnings = []
+        for instance_id, files in self._files.items():
+            lines += await anyio.to_thread.run_sync(read_tail, files, instance_id, tail)
+        for instance_id, worker in self._elsewhere.items():
+            try:
+                lines += await self._context.functions.peers.log(worker, self._name, instance_id, tail)
+            except ConnectionError as error:
+                warnings.append(str(error))
+        response = JSONResponse(lines)
+        for warning in warnings:
+            response.headers.append("X-Magnetar-Warning", header_value(warning))
+        return response
+
+    def follow(self, tail: int) -> Response:
+        """Return the events."""
+        peers, name = self._context.functions.peers, self._name
+        remote = [partial(peers.follow_log, worker, name, each, tail) for each, worker in self._elsewhere.items()]
+        return _Answer(LogEvents(self._files, remote, tail, lambda: name.fqfn in self._context.coordination.functions))
+
+
+class _Answer(Response):
+    """An application as the framework's response."""
+
+    def __init__(self, events: LogEvents) -> None:
+        super().__init__(media_type="text/event-stream")
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._events(scope, receive, send)
+
+
+def _files(log_directory: Path, name: FunctionName, instance_id: int) -> tuple[Path, Path]:
+    """Return the log of an instance, and beside it what a Java instance prints past its logger."""
+    log = log_file(log_directory, *name, instance_id)
+    return log, log.with_suffix(".out")
