@@ -68,18 +68,18 @@ def _split(class_name: str) -> tuple[str, str | None]:
     return (module, name) if separator else (class_name, None)
 
 
-def _statements(body: _Body) -> Iterator[ast.stmt]:
-    """Yield what a module or class executes at its top, inside its if, try and with blocks too."""
-    for statement in body:
+def _statements(body: _Body) -> Iterator[ast.AST]:
+    """Yield what a module or class executes at its top, inside its if, try and with blocks too, in no order."""
+    waiting = list(body)
+    while waiting:
+        statement = waiting.pop()
         yield statement
-        for field in ("body", "orelse", "finalbody"):
-            if not isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from _statements(getattr(statement, field, []))
-        for handler in getattr(statement, "handlers", []):
-            yield from _statements(handler.body)
+        if not isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for block in ("body", "orelse", "finalbody", "handlers"):
+                waiting += getattr(statement, block, [])
 
 
-def _names(statement: ast.stmt) -> Iterator[str]:
+def _names(statement: ast.AST) -> Iterator[str]:
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             yield name

@@ -83,6 +83,5 @@ class GrowingFile:
 
 
 def _decoded(lines: bytes) -> list[str]:
-    return [line.decode(errors="replace").rstrip("\r") for line in lines.split(b"\n")][
-        : -1 if lines.endswith(b"\n") else None
-    ]
+    parts = lines.removesuffix(b"\n").split(b"\n") if lines else []
+    return [part.decode(errors="replace").rstrip("\r") for part in parts]

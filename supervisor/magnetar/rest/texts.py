@@ -34,4 +34,4 @@ def _finite(text: str) -> float:
 
 def header_value(text: str) -> str:
     """Return a text as it can stand in a header: one line of ASCII."""
-    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+    return " ".join(text.split()).encode("unicode_escape").decode()
