@@ -27,14 +27,14 @@ class StandaloneOptions:
     config_file: Path | None = None
 
 
-def standalone_config(options: StandaloneOptions) -> WorkerConfig:
-    """Return the config of a standalone worker: the command line over the file over standalone's own defaults.
+def standalone_config(options: StandaloneOptions, environ: Mapping[str, str] | None = None) -> WorkerConfig:
+    """Return the config of a standalone worker: the command line over the environment over the file over own defaults.
 
     Raises ConfigError.
     """
-    overrides = _overrides(options)
-    data = options.data_directory or load_config(options.config_file).magnetar.data_directory
-    return load_config(options.config_file, overrides, _defaults(data))
+    overrides, file = _overrides(options), options.config_file
+    data = options.data_directory or load_config(file, environ=environ).magnetar.data_directory
+    return load_config(file, overrides, _defaults(data), environ)
 
 
 def _defaults(data: Path) -> dict[str, Any]:

@@ -77,6 +77,13 @@ ROOT = Branch(
         "functions": FUNCTIONS,
         "functions-worker": WORKERS,
         "workers": replace(WORKERS, hidden=True),
+        "config": Branch(
+            "Read a functions_worker.yml as the worker does.",
+            {
+                "show": Verb("magnetar.cli.config.show:show", "Print the settings and where each comes from."),
+                "lint": Verb("magnetar.cli.config.lint:lint", "List what is wrong, and what has no effect."),
+            },
+        ),
         "instance-path": Verb("magnetar.cli.instance_path:instance_path", "Print where the Python instance is."),
     },
 )

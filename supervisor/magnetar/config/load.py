@@ -1,16 +1,18 @@
-"""From a file and overrides to a WorkerConfig, with every problem told at once."""
+"""From a file, the environment and overrides to a WorkerConfig, with every problem told at once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from magnetar.config.conformance import judge
+from magnetar.config.environment import read_environment
 from magnetar.config.errors import ConfigError
+from magnetar.config.layers import Layer, Layers
 from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, RestartConfig
-from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, MemoryLimit
+from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, SETTINGS_KEY, MemoryLimit
 from magnetar.config.text import Document, parse
 from magnetar.config.worker import WorkerConfig
 from magnetar.model.kubernetes_options import Autoscaler, DisruptionBudget, KubernetesOptions
@@ -19,7 +21,7 @@ from magnetar.model.nearest import unknown_key
 if TYPE_CHECKING:
     from magnetar.config.base import Keys
 
-_SETTINGS_KEY = "functionRuntimeFactoryConfigs"
+_DEFAULTS, _OVERRIDES = "this command's default", "command line"
 _OWN_BLOCKS: dict[str | int, type[BaseModel]] = {
     "magnetar": MagnetarConfig,
     "restart": RestartConfig,
@@ -30,26 +32,52 @@ _OWN_BLOCKS: dict[str | int, type[BaseModel]] = {
 }
 
 
+@dataclass(frozen=True)
+class Effective:
+    """A config and the places that its values come from."""
+
+    config: WorkerConfig
+    layers: Layers
+
+
 def load_config(
     path: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> WorkerConfig:
     """Read a `functions_worker.yml` (None: all defaults), put overrides over it and defaults below; in either spelling.
 
+    Variables of `environ` stand over the file and below the overrides; nothing is read from the process's own environment.
     Raises ConfigError with every problem; what is accepted without effect is in the result's `warnings`.
     """
-    document = _read(path) if path else Document("defaults", {})
-    values = _merged(_spelt(defaults or {}, WorkerConfig), document.values)
-    document = replace(document, values=_merged(values, _spelt(overrides or {}, WorkerConfig)))
-    verdicts = judge(document.values)
-    problems = [document.at((key,)) + sentence for key, sentence in verdicts.refused]
-    warnings = [document.at((key,)) + sentence for key, sentence in verdicts.meaningless if _says(document, key)]
-    warnings += _unknown(document)
-    config = _validate(document, problems)
+    return load_effective(path, overrides, defaults, environ).config
+
+
+def load_effective(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Effective:
+    """Do as `load_config`, and keep where each value comes from."""
+    variables, warnings = read_environment(environ or {})
+    layers = Layers(
+        (
+            Layer(_DEFAULTS, _spelt(defaults or {}, WorkerConfig)),
+            Layer.of_document(_read(path) if path else Document("", {})),
+            variables,
+            Layer(_OVERRIDES, _spelt(overrides or {}, WorkerConfig)),
+        )
+    )
+    verdicts = judge(layers.values)
+    problems = [layers.at((key,)) + sentence for key, sentence in verdicts.refused]
+    warnings += [layers.at((key,)) + sentence for key, sentence in verdicts.meaningless if _says(layers, key)]
+    warnings += _unknown(layers)
+    config = _validate(layers, problems)
     if config is None or problems:
         raise ConfigError(problems)
-    return config.model_copy(update={"warnings": tuple(warnings)})
+    return Effective(config.model_copy(update={"warnings": tuple(warnings)}), layers)
 
 
 def _read(path: Path) -> Document:
@@ -73,65 +101,56 @@ def _spelt(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     return spelt
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _validate(document: Document, problems: list[str]) -> WorkerConfig | None:
+def _validate(layers: Layers, problems: list[str]) -> WorkerConfig | None:
     """Return the config or add to `problems`; runtime settings are looked at even if the rest is wrong."""
-    for key, block in _settings_blocks(document):
+    for key, block in _settings_blocks(layers):
         for model in RUNTIME_CONFIGS.values():
             try:
                 model.model_validate(block)
             except ValidationError as error:
-                problems += [each for each in _sentences(error, document, (key,)) if each not in problems]
+                problems += [each for each in _sentences(error, layers, (key,)) if each not in problems]
     try:
-        return WorkerConfig.model_validate(document.values)
+        return WorkerConfig.model_validate(layers.values)
     except ValidationError as error:
-        problems += _sentences(error, document, ())
+        problems += _sentences(error, layers, ())
         return None
 
 
-def _settings_blocks(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for key in (_SETTINGS_KEY, *OLDER_CONTAINERS):
-        if isinstance(block := document.values.get(key), Mapping):
+def _settings_blocks(layers: Layers) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key in (SETTINGS_KEY, *OLDER_CONTAINERS):
+        if isinstance(block := layers.values.get(key), Mapping):
             yield key, block
 
 
-def _sentences(error: ValidationError, document: Document, prefix: tuple[str, ...]) -> list[str]:
+def _sentences(error: ValidationError, layers: Layers, prefix: tuple[str, ...]) -> list[str]:
     found = []
     for each in error.errors(include_url=False, include_context=False):
         path = (*prefix, *each["loc"])
         if each["type"] == "extra_forbidden":
             known = [field.alias or name for name, field in _OWN_BLOCKS[path[-2]].model_fields.items()]
-            found.append(unknown_key(f"{document.at(path)}{'.'.join(map(str, path[:-1]))}: ", str(path[-1]), known))
+            found.append(unknown_key(f"{layers.at(path)}{'.'.join(map(str, path[:-1]))}: ", str(path[-1]), known))
             continue
         what = each["msg"].removeprefix("Value error, ")
         dotted = ".".join(map(str, path)) or "config"
         given = "" if isinstance(each["input"], Mapping) else f" is {each['input']!r}"
-        found.append(f"{document.at(path)}{dotted}{given}: {what[:1].lower()}{what[1:]}")
+        found.append(f"{layers.at(path)}{dotted}{given}: {what[:1].lower()}{what[1:]}")
     return found
 
 
-def _says(document: Document, key: str) -> bool:
+def _says(layers: Layers, key: str) -> bool:
     """Whether a key's value differs from its default: only then is its lack of meaning worth a word."""
     defaults = {field.alias: field.default for field in WorkerConfig.model_fields.values()}
-    return bool(document.values[key] != defaults.get(key))
+    return bool(layers.values[key] != defaults.get(key))
 
 
-def _unknown(document: Document) -> list[str]:
+def _unknown(layers: Layers) -> list[str]:
     """Name keys that nothing reads; Pulsar accepts them, so do we."""
     known = set(WorkerConfig.aliases().values()) - {"warnings"}
-    top = [(key,) for key in document.values if key not in known]
-    sentences = [unknown_key(document.at(path), path[0], known) for path in top]
+    top = [(key,) for key in layers.values if key not in known]
+    sentences = [unknown_key(layers.at(path), path[0], known) for path in top]
     models: list[type[Keys]] = [*RUNTIME_CONFIGS.values(), MemoryLimit]
     settings = {alias for model in models for alias in model.aliases().values()}
-    for key, block in _settings_blocks(document):
+    for key, block in _settings_blocks(layers):
         strangers = [str(each) for each in block if each not in settings]
-        sentences += [unknown_key(f"{document.at((key, each))}{key}: ", each, settings) for each in strangers]
+        sentences += [unknown_key(f"{layers.at((key, each))}{key}: ", each, settings) for each in strangers]
     return sentences

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from magnetar.config.base import Keys
 
+SETTINGS_KEY = "functionRuntimeFactoryConfigs"
+"""The key whose block holds the settings of the runtime."""
+
 RuntimeName = Literal["process", "thread", "kubernetes"]
 _FACTORIES = "org.apache.pulsar.functions.runtime"
 RUNTIME_FACTORIES: dict[str, RuntimeName] = {

@@ -19,13 +19,6 @@ class Document:
     values: dict[str, Any]
     lines: dict[Path, int] = field(default_factory=dict)
 
-    def at(self, path: Path) -> str:
-        """Return `file:line: ` of a path, or of the nearest parent that has a line."""
-        for end in range(len(path), 0, -1):
-            if line := self.lines.get(path[:end]):
-                return f"{self.name}:{line}: "
-        return f"{self.name}: "
-
 
 def parse(text: str, name: str) -> Document:
     """Parse a YAML document whose top is a mapping; raises ConfigError with line numbers."""
