@@ -5,9 +5,10 @@ from magnetar_instance.proto.function import FunctionMetaData
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError
-from magnetar.functions import create, owners, remove, restart, stats, status, trigger, update
+from magnetar.functions import create, owners, plan, remove, restart, stats, status, trigger, update
 from magnetar.functions.context import FunctionsContext, is_function
 from magnetar.functions.peers import Peers
+from magnetar.functions.plan import Plan
 from magnetar.functions.settings import FunctionsSettings
 from magnetar.functions.states import with_state
 from magnetar.functions.submission import Submission
@@ -57,6 +58,10 @@ class FunctionsService:
     async def update(self, name: FunctionName, submission: Submission) -> tuple[str, ...]:
         """Update a function and return warnings."""
         return await update.update(self._context, name, submission)
+
+    async def plan(self, name: FunctionName, submission: Submission) -> Plan:
+        """Return what a create or update would do, without doing it."""
+        return await plan.plan(self._context, name, submission)
 
     async def delete(self, name: FunctionName) -> None:
         """Delete a function; its instances end soon after."""

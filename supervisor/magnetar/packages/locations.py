@@ -10,6 +10,7 @@ from magnetar.errors import RefusedError
 from magnetar.model.names import FunctionName
 
 _PACKAGE = re.compile(r"(function|sink|source)://([^/@]+)/([^/@]+)/([^/@]+)(?:@([^/@]+))?")
+_SLASHES = 3
 _OWN_VERSION = re.compile(r"\d+-magnetar-[0-9a-f]{12}")
 
 
@@ -39,6 +40,21 @@ def kind_of_location(location: str) -> Kind:
         f"the package {location!r} is kept in BookKeeper by Pulsar's worker, which Magnetar does not read: "
         "update the function with its package"
     )
+
+
+def location_of_path(path: str) -> str:
+    """Return the location that a path of an upload or download names.
+
+    Pulsar keeps such files in BookKeeper under any path; here `tenant/namespace/name/version` is that package's version,
+    and a URL is itself. Raises RefusedError.
+    """
+    if "://" in path:
+        kind_of_location(path)
+        return path
+    location = "function://{}/{}/{}@{}".format(*path.split("/")) if path.count("/") == _SLASHES else ""
+    if not _PACKAGE.fullmatch(location):
+        raise RefusedError(f"the path {path!r} can't be used: write tenant/namespace/name/version")
+    return location
 
 
 def own_location(name: FunctionName, version: int, token: str) -> str:

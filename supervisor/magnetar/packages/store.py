@@ -11,11 +11,13 @@ import httpx
 from magnetar_instance.proto.function import PackageLocationMetaData
 
 from magnetar.broker_admin import BrokerAdmin, PackageMetadata
-from magnetar.errors import NotReadyError, RefusedError
+from magnetar.errors import BrokerRefusedError, NotReadyError, RefusedError
 from magnetar.model.names import FunctionName
 from magnetar.packages.cache import PackageCache, digest_of
 from magnetar.packages.downloads import download
 from magnetar.packages.locations import Kind, UrlPolicy, base_name, is_own, kind_of_location, local_path, own_location
+
+_CONFLICT = 409
 
 
 class PackageStore:
@@ -48,6 +50,22 @@ class PackageStore:
         await anyio.to_thread.run_sync(self._cache.add, location, original_name, file)
         return PackageLocationMetaData(packagePath=location, originalFileName=original_name)
 
+    async def put(self, location: str, file: Path, original_name: str) -> None:
+        """Store a file at a location of the packages API, in place of what is there.
+
+        Raises RefusedError for another kind of location, else as `upload`.
+        """
+        if kind_of_location(location) is not Kind.PACKAGE:
+            raise RefusedError(f"nothing can be stored at {location!r}: write function://tenant/namespace/name@version")
+        metadata = PackageMetadata(properties={"fileName": original_name})
+        try:
+            await self._admin.upload_package(location, file, metadata)
+        except BrokerRefusedError as error:
+            if error.status != _CONFLICT:
+                raise
+            await self._admin.delete_package(location)
+            await self._admin.upload_package(location, file, metadata)
+
     async def fetch(self, location: PackageLocationMetaData) -> Path:
         """Return a package as a file of this host, named as it was uploaded.
 
@@ -79,12 +97,15 @@ class PackageStore:
                 self._fetching.pop(location, None)
 
     async def _from_broker(self, location: str, name: str) -> Path:
-        found = await anyio.to_thread.run_sync(self._cache.find, location, name)
+        """Take it from the cache when its content can't have changed: what others uploaded may be replaced at its place."""
+        own = is_own(location)
+        found = await anyio.to_thread.run_sync(self._cache.find, location, name) if own else None
         if found is not None:
             return found
         async with self._receiving() as target:
             await self._admin.download_package(location, target)
-            return await anyio.to_thread.run_sync(self._cache.add, location, name, target)
+            add = self._cache.add if own else self._cache.add_by_digest
+            return await anyio.to_thread.run_sync(add, location, name, target)
 
     async def _from_url(self, kind: Kind, url: str, name: str) -> Path:
         self._policy.check(url)

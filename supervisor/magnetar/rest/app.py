@@ -6,11 +6,14 @@ from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 
 from magnetar.rest.context import RestContext
-from magnetar.rest.errors import add_error_handlers
+from magnetar.rest.errors import REFUSALS, add_error_handlers
 from magnetar.rest.functions_v3 import functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
+from magnetar.rest.leader_v3 import leader_router
 from magnetar.rest.logs_v1 import logs_router
+from magnetar.rest.packages_v3 import packages_router
+from magnetar.rest.plan_v1 import plan_router
 from magnetar.rest.proxy import BrokerProxy
 from magnetar.rest.root import absent_router, require_ready, root_router
 from magnetar.rest.settings import RestSettings
@@ -23,7 +26,14 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 
 def build_app(context: RestContext) -> FastAPI:
     """Return the application; what it is made of is opened and closed by whoever made it."""
-    app = FastAPI(title="Magnetar", version=version("magnetar"), docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Magnetar",
+        version=version("magnetar"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=REFUSALS,
+    )
     add_error_handlers(app, context.settings.scheme)
     app.add_middleware(Guard, policy=GuardPolicy(context.settings.host, context.settings.allowed_hosts))
 
@@ -32,10 +42,13 @@ def build_app(context: RestContext) -> FastAPI:
 
     for router in (
         functions_router(context),
+        packages_router(context),
+        leader_router(context),
         worker_router(context, "/admin/v2"),
         worker_router(context, "/admin"),
         instances_router(context),
         logs_router(context),
+        plan_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -14,6 +15,16 @@ from magnetar.functions.owners import OwnedElsewhere
 from magnetar.logs import worker_logger
 
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class Reason(BaseModel):
+    """The body of every error."""
+
+    reason: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": Reason, "description": "refused, and why"}}
+"""What OpenAPI tells of errors; it stands for every status, the framework's 422 included, which is never sent."""
 
 
 def reason(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -4,7 +4,12 @@ from typing import Any
 
 _FILE = {"type": "string", "format": "binary"}
 _TEXT = {"type": "string"}
-_CONFIG = {"type": "string", "description": "the function's config in JSON", "contentMediaType": "application/json"}
+_CONFIG = {
+    "type": "string",
+    "description": "the function's config in JSON",
+    "contentMediaType": "application/json",
+    "contentSchema": {"$ref": "/magnetar/v1/schema/function"},
+}
 _URL = {"type": "string", "description": "the package's address: function://, http://, https:// or file://"}
 
 
@@ -16,4 +21,5 @@ def _form(**parts: dict[str, Any]) -> dict[str, Any]:
 CREATE_FORM = _form(functionConfig=_CONFIG, data=_FILE, url=_URL)
 UPDATE_FORM = _form(functionConfig=_CONFIG, data=_FILE, url=_URL, updateOptions=_TEXT)
 TRIGGER_FORM = _form(data=_TEXT, dataStream=_FILE, topic=_TEXT)
+UPLOAD_FORM = _form(data=_FILE, path=_TEXT)
 LEADER_FORM = _form(functionMetaData=_FILE, delete=_TEXT)

@@ -1,33 +1,16 @@
 """`/admin/v3/functions`: the paths, forms and answers of Pulsar's functions API."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Request
-from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
-from pydantic import ValidationError
-from starlette.responses import FileResponse, JSONResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
 
-from magnetar.errors import NotReadyError, RefusedError
-from magnetar.functions.owners import OwnedElsewhere
-from magnetar.functions.submission import Submission
-from magnetar.model import UpdateOptions
-from magnetar.model.names import FunctionName
+from magnetar.errors import NotReadyError
 from magnetar.rest.context import RestContext
-from magnetar.rest.form_docs import CREATE_FORM, LEADER_FORM, TRIGGER_FORM, UPDATE_FORM
-from magnetar.rest.texts import header_value, read_json
-from magnetar.rest.upload import Form, blocks, is_form, receive_form
-
-P = "/{tenant}/{namespace}/{name}"
-_BINARY = "application/octet-stream"
-
-
-def function_name(tenant: str, namespace: str, name: str) -> FunctionName:
-    """Take a function's name from a request's path."""
-    return FunctionName(tenant, namespace, name)
-
-
-Named = Annotated[FunctionName, Depends(function_name)]
-InstanceId = Annotated[int, Path(alias="id")]
+from magnetar.rest.form_docs import CREATE_FORM, TRIGGER_FORM, UPDATE_FORM
+from magnetar.rest.forms import done, form_of, submission_of
+from magnetar.rest.paths import InstanceId, Named, P
+from magnetar.rest.upload import blocks, is_form
 
 
 def functions_router(context: RestContext) -> APIRouter:
@@ -37,8 +20,6 @@ def functions_router(context: RestContext) -> APIRouter:
     _add_states(router, context)
     _add_reports(router, context)
     _add_instance_reports(router, context)
-    _add_packages(router, context)
-    _add_leader(router, context)
     return router
 
 
@@ -48,20 +29,20 @@ def _add_changes(router: APIRouter, context: RestContext) -> None:
     @router.post(P, status_code=204, openapi_extra=CREATE_FORM)
     async def create(name: Named, request: Request) -> Response:
         """Create a function from its config and package."""
-        async with _form(request, context, "data") as form:
-            return _done(await functions.create(name, _submission(form)))
+        async with form_of(request, context, "data") as form:
+            return done(await functions.create(name, submission_of(form)))
 
     @router.put(P, status_code=204, openapi_extra=UPDATE_FORM)
     async def update(name: Named, request: Request) -> Response:
         """Change what the config names of a function, and its package where one is sent."""
-        async with _form(request, context, "data") as form:
-            return _done(await functions.update(name, _submission(form)))
+        async with form_of(request, context, "data") as form:
+            return done(await functions.update(name, submission_of(form)))
 
     @router.delete(P, status_code=204)
     async def delete(name: Named) -> Response:
         """Delete a function; its instances end soon after."""
         await functions.delete(name)
-        return _done()
+        return done()
 
 
 def _add_states(router: APIRouter, context: RestContext) -> None:
@@ -71,49 +52,49 @@ def _add_states(router: APIRouter, context: RestContext) -> None:
     async def start(name: Named) -> Response:
         """Start a function that was stopped."""
         await functions.set_running(name, None, running=True)
-        return _done()
+        return done()
 
     @router.post(f"{P}/stop", status_code=204)
     async def stop(name: Named) -> Response:
         """Stop a function until it is started."""
         await functions.set_running(name, None, running=False)
-        return _done()
+        return done()
 
     @router.post(f"{P}/restart", status_code=204)
     async def restart(name: Named) -> Response:
         """Restart every instance of a function."""
         await functions.restart(name)
-        return _done()
+        return done()
 
     @router.post(f"{P}/{{id}}/start", status_code=204)
     async def start_instance(name: Named, instance_id: InstanceId) -> Response:
         """Start one instance that was stopped."""
         await functions.set_running(name, instance_id, running=True)
-        return _done()
+        return done()
 
     @router.post(f"{P}/{{id}}/stop", status_code=204)
     async def stop_instance(name: Named, instance_id: InstanceId) -> Response:
         """Stop one instance until it is started."""
         await functions.set_running(name, instance_id, running=False)
-        return _done()
+        return done()
 
     @router.post(f"{P}/{{id}}/restart", status_code=204)
     async def restart_instance(name: Named, instance_id: InstanceId) -> Response:
         """Restart one instance; redirects to the worker that has it."""
         await functions.restart_instance(name, instance_id)
-        return _done()
+        return done()
 
     @router.post(f"{P}/trigger", openapi_extra=TRIGGER_FORM)
     async def trigger(name: Named, request: Request, topic: str | None = None) -> Response:
         """Send a message into a function and answer with what comes out: 204 for a function without output."""
         if is_form(request):
-            async with _form(request, context, None) as form:
+            async with form_of(request, context, None) as form:
                 data = form.fields.get("dataStream", form.fields.get("data"))
                 topic = form.text("topic") or topic
         else:
             data = b"".join([block async for block in blocks(request)])
         output = await functions.trigger(name, data, topic)
-        return _done() if output is None else Response(output, media_type="text/plain; charset=utf-8")
+        return done() if output is None else Response(output, media_type="text/plain; charset=utf-8")
 
 
 def _add_reports(router: APIRouter, context: RestContext) -> None:
@@ -169,77 +150,3 @@ def _add_instance_reports(router: APIRouter, context: RestContext) -> None:
         """Refuse: this worker keeps no state."""
         functions.get(name)
         raise NotReadyError(f"State storage client is not done initializing: this worker has no store for {key!r}")
-
-
-def _add_packages(router: APIRouter, context: RestContext) -> None:
-    @router.get(f"{P}/download", response_class=FileResponse)
-    async def download(name: Named) -> Response:
-        """Return the package of a function, source or sink as it was uploaded."""
-        location = context.functions.any_metadata(name).packageLocation
-        file = await context.packages.fetch(location)
-        return FileResponse(file, media_type=_BINARY, filename=location.originalFileName or file.name)
-
-    @router.get("/download", response_class=FileResponse)
-    async def download_path(path: str) -> Response:
-        """Return a package by its location."""
-        file = await context.packages.fetch(PackageLocationMetaData(packagePath=path))
-        return FileResponse(file, media_type=_BINARY, filename=file.name)
-
-
-def _add_leader(router: APIRouter, context: RestContext) -> None:
-    @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM)
-    async def leader(name: Named, request: Request) -> Response:
-        """Take another worker's change of a function; redirects to the worker that leads."""
-        coordination = context.coordination
-        if not coordination.is_leader:
-            found = await coordination.leader()
-            if found is None or found == context.functions.worker:
-                raise NotReadyError("the fleet's leader is not ready yet: try again in a little while")
-            raise OwnedElsewhere(found)
-        async with _form(request, context, None) as form:
-            metadata = _metadata(form, name)
-        await context.functions.write(metadata, delete=form.text("delete") == "true")
-        return _done()
-
-
-def _form(request: Request, context: RestContext, file: str | None) -> Any:
-    return receive_form(request, file=file, incoming=context.packages.incoming, limit=context.settings.max_upload_bytes)
-
-
-def _submission(form: Form) -> Submission:
-    config = form.fields.get("functionConfig")
-    return Submission(
-        config=read_json(config, "functionConfig") if config else None,
-        upload=form.upload,
-        url=form.text("url"),
-        options=_options(form.fields.get("updateOptions")),
-    )
-
-
-def _options(text: bytes | None) -> UpdateOptions:
-    if not text:
-        return UpdateOptions()
-    try:
-        return UpdateOptions.model_validate(read_json(text, "updateOptions") or {})
-    except ValidationError as error:
-        raise RefusedError(f"updateOptions: {error.errors(include_url=False)[0]['msg']}") from None
-
-
-def _metadata(form: Form, name: FunctionName) -> FunctionMetaData:
-    try:
-        metadata = FunctionMetaData.FromString(form.fields.get("functionMetaData", b""))
-    except ValueError as error:
-        raise RefusedError(f"functionMetaData is not the message of that name: {error}") from None
-    details = metadata.functionDetails
-    if (details.tenant, details.namespace, details.name) != name:
-        raise RefusedError(
-            f"functionMetaData is of {details.tenant}/{details.namespace}/{details.name}, not {name.fqfn}"
-        )
-    return metadata
-
-
-def _done(warnings: tuple[str, ...] = ()) -> Response:
-    response = Response(status_code=204)
-    for warning in warnings:
-        response.headers.append("X-Magnetar-Warning", header_value(warning))
-    return response

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from magnetar.errors import UnknownFunctionError
 from magnetar.model.names import fqiid
 from magnetar.rest.context import RestContext
-from magnetar.rest.functions_v3 import InstanceId, Named, P
+from magnetar.rest.paths import InstanceId, Named, P
 from magnetar.supervision.base import InstanceView
 
 

@@ -15,8 +15,8 @@ from magnetar.functions.owners import OwnedElsewhere
 from magnetar.functions.states import check_instance
 from magnetar.model.names import FunctionName
 from magnetar.rest.context import RestContext
-from magnetar.rest.functions_v3 import Named, P
 from magnetar.rest.log_follow import LogEvents, read_tail
+from magnetar.rest.paths import Named, P
 from magnetar.rest.texts import header_value
 from magnetar.runtimes.process.command import log_file
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import pytest
 import typer
-from magnetar.cli.functions.changes import Change, Effect, changes, effect
 from magnetar.cli.lazy import flat, with_truths
 from magnetar.cli.main import main
 from magnetar.cli.tree import ROOT, Branch, Verb
+from magnetar.model.changes import Change, Effect, changes, effect
 
 
 def verbs(branch: Branch, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Verb]]:

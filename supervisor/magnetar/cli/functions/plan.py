@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from magnetar.cli.connection import Connection, ask
-from magnetar.cli.functions.changes import Change, Effect, changes, effect
 from magnetar.cli.functions.options import FunctionOptions
 from magnetar.cli.output import Output, warn
+from magnetar.model.changes import Change, Effect, changes, effect
 
 if TYPE_CHECKING:
     from magnetar.cli.functions.config import Given

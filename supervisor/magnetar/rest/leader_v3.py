@@ -1,0 +1,48 @@
+"""`/admin/v3/functions/leader`: what workers of the fleet hand to the one that leads."""
+
+from fastapi import APIRouter, Request
+from magnetar_instance.proto.function import FunctionMetaData
+from starlette.responses import Response
+
+from magnetar.errors import NotReadyError, RefusedError
+from magnetar.functions.owners import OwnedElsewhere
+from magnetar.model.names import FunctionName
+from magnetar.rest.context import RestContext
+from magnetar.rest.form_docs import LEADER_FORM
+from magnetar.rest.forms import done, form_of
+from magnetar.rest.paths import Named, P
+from magnetar.rest.upload import Form
+
+
+def leader_router(context: RestContext) -> APIRouter:
+    """Return the route of the leader."""
+    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+
+    @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM)
+    async def leader(name: Named, request: Request) -> Response:
+        """Take another worker's change of a function; redirects to the worker that leads."""
+        coordination = context.coordination
+        if not coordination.is_leader:
+            found = await coordination.leader()
+            if found is None or found == context.functions.worker:
+                raise NotReadyError("the fleet's leader is not ready yet: try again in a little while")
+            raise OwnedElsewhere(found)
+        async with form_of(request, context, None) as form:
+            metadata = _metadata(form, name)
+        await context.functions.write(metadata, delete=form.text("delete") == "true")
+        return done()
+
+    return router
+
+
+def _metadata(form: Form, name: FunctionName) -> FunctionMetaData:
+    try:
+        metadata = FunctionMetaData.FromString(form.fields.get("functionMetaData", b""))
+    except ValueError as error:
+        raise RefusedError(f"functionMetaData is not the message of that name: {error}") from None
+    details = metadata.functionDetails
+    if (details.tenant, details.namespace, details.name) != name:
+        raise RefusedError(
+            f"functionMetaData is of {details.tenant}/{details.namespace}/{details.name}, not {name.fqfn}"
+        )
+    return metadata

@@ -1,0 +1,44 @@
+"""Packages under `/admin/v3/functions`: those of functions, and those that are kept under a path."""
+
+from fastapi import APIRouter, Request
+from magnetar_instance.proto.function import PackageLocationMetaData
+from starlette.responses import FileResponse, Response
+
+from magnetar.errors import RefusedError
+from magnetar.packages.locations import location_of_path
+from magnetar.rest.context import RestContext
+from magnetar.rest.form_docs import UPLOAD_FORM
+from magnetar.rest.forms import done, form_of
+from magnetar.rest.paths import Named, P
+
+_BINARY = "application/octet-stream"
+
+
+def packages_router(context: RestContext) -> APIRouter:
+    """Return the routes of packages."""
+    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+
+    @router.post("/upload", status_code=204, openapi_extra=UPLOAD_FORM)
+    async def upload(request: Request) -> Response:
+        """Store a file under a path, `tenant/namespace/name/version` or a package's URL; what is there is replaced."""
+        async with form_of(request, context, "data") as form:
+            path = form.text("path")
+            if form.upload is None or path is None:
+                raise RefusedError("the form lacks data or path: send the file as data and where to keep it as path")
+            await context.packages.put(location_of_path(path), form.upload.path, form.upload.name)
+        return done()
+
+    @router.get("/download", response_class=FileResponse)
+    async def download_path(path: str) -> Response:
+        """Return what is stored under a path or at a package's URL."""
+        location = PackageLocationMetaData(packagePath=location_of_path(path))
+        return FileResponse(await context.packages.fetch(location), media_type=_BINARY)
+
+    @router.get(f"{P}/download", response_class=FileResponse)
+    async def download(name: Named) -> Response:
+        """Return the package of a function, source or sink as it was uploaded."""
+        location = context.functions.any_metadata(name).packageLocation
+        file = await context.packages.fetch(location)
+        return FileResponse(file, media_type=_BINARY, filename=location.originalFileName or file.name)
+
+    return router
