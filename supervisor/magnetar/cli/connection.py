@@ -11,6 +11,7 @@ import typer
 from magnetar.cli.client_conf import ClientConf, read_client_conf
 from magnetar.cli.errors import UsageError
 from magnetar.cli.options import BOOLEAN, Truth, truth
+from magnetar.cli.output import warn
 
 if TYPE_CHECKING:
     from magnetar.client import WorkerClient
@@ -67,7 +68,7 @@ class Connection:
         url = self.admin_url or environ.get("MAGNETAR_ADMIN_URL") or conf.web_service_url or DEFAULT_URL
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"the worker's address {url!r} is no URL: write http://host:port or https://host:port")
-        return WorkerClient(url, self._credentials(conf), timeout=self.request_timeout or _TIMEOUT)
+        return WorkerClient(url, self._credentials(conf), timeout=self.request_timeout or _TIMEOUT, warn=warn)
 
     def _conf(self, environ: Mapping[str, str]) -> ClientConf:
         path = self.client_conf or environ.get("PULSAR_CLIENT_CONF")

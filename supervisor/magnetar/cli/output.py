@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -60,8 +61,9 @@ class Output:
         Console(file=sys.stdout, highlight=False, markup=False).print(table)
 
 
+@cache
 def warn(sentence: str) -> None:
-    """Print a warning to standard error."""
+    """Print a warning to standard error, each once."""
     sys.stderr.write(f"warning: {sentence}\n")
 
 

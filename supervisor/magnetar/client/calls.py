@@ -1,6 +1,6 @@
 """Requests to a worker: what it refuses and its silence become errors, what it answers becomes values."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
@@ -12,13 +12,18 @@ from magnetar.credentials import BrokerCredentials
 from magnetar.errors import NotReadyError, RefusedByWorkerError, UnreachableError
 
 Parts = Mapping[str, object]
+Warn = Callable[[str], None]
 
 
 class WorkerCalls:
-    """Calls of one worker's REST API; every one raises RefusedByWorkerError or UnreachableError."""
+    """Calls of one worker's REST API; every one raises RefusedByWorkerError or UnreachableError.
 
-    def __init__(self, url: str, credentials: BrokerCredentials, timeout: float) -> None:
+    `warn` is called with each warning that comes with an answer.
+    """
+
+    def __init__(self, url: str, credentials: BrokerCredentials, timeout: float, warn: Warn) -> None:
         self.url = url
+        self._warn = warn
         self._calls = AdminCalls(url, credentials, "", timeout)
 
     async def __aenter__(self) -> Self:
@@ -36,7 +41,7 @@ class WorkerCalls:
         """Make a request and return its answer; `parts` are sent as multipart/form-data."""
         with self._silence():
             response = await self._calls.call(method, path, params=params, files=parts)
-        _accepted(response)
+        self._accept(response)
         return response
 
     async def json(self, path: str) -> object:
@@ -53,8 +58,16 @@ class WorkerCalls:
             async with self._calls.download(path, params=params, endless=endless) as response:
                 if response.is_error:
                     await response.aread()
-                _accepted(response)
+                self._accept(response)
                 yield response
+
+    def _accept(self, response: httpx.Response) -> None:
+        for warning in response.headers.get_list("X-Magnetar-Warning"):
+            self._warn(warning)
+        if not response.is_success:
+            html = response.headers.get("content-type", "").startswith("text/html")
+            reason = response.reason_phrase if html else reason_of(response)
+            raise RefusedByWorkerError(response.status_code, reason)
 
     @contextmanager
     def _silence(self) -> Iterator[None]:
@@ -63,13 +76,6 @@ class WorkerCalls:
         except NotReadyError as error:
             cause = error.__cause__
             raise UnreachableError(self.url, str(cause) or type(cause).__name__) from error
-
-
-def _accepted(response: httpx.Response) -> None:
-    if response.is_success:
-        return
-    html = response.headers.get("content-type", "").startswith("text/html")
-    raise RefusedByWorkerError(response.status_code, response.reason_phrase if html else reason_of(response))
 
 
 def _without_nulls(value: object) -> object:

@@ -15,7 +15,6 @@ from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
 
 _BASE = "/admin/v3/functions"
-_WARNING = "X-Magnetar-Warning"
 _OCTETS = "application/octet-stream"
 
 
@@ -32,12 +31,12 @@ class Functions:
         file: Path | None = None,
         url: str | None = None,
         progress: Progress | None = None,
-    ) -> tuple[str, ...]:
-        """Deploy a function, its package from a file here or from a URL that the worker reads; returns warnings.
+    ) -> None:
+        """Deploy a function, its package from a file here or from a URL that the worker reads.
 
         The config holds tenant, namespace and name. Returns when the function is known, not when it runs.
         """
-        return await self._send("POST", config, {}, file, url, progress)
+        await self._send("POST", config, {}, file, url, progress)
 
     async def update(
         self,
@@ -47,10 +46,10 @@ class Functions:
         url: str | None = None,
         update_auth_data: bool = False,
         progress: Progress | None = None,
-    ) -> tuple[str, ...]:
-        """Change a function; what the config and the package don't give stays as it is. Returns warnings."""
+    ) -> None:
+        """Change a function; what the config and the package don't give stays as it is."""
         options = {"updateOptions": _json_part({"updateAuthData": update_auth_data})}
-        return await self._send("PUT", config, options, file, url, progress)
+        await self._send("PUT", config, options, file, url, progress)
 
     async def get(self, name: FunctionName) -> FunctionConfig:
         """Return a function's config."""
@@ -140,7 +139,7 @@ class Functions:
         file: Path | None,
         url: str | None,
         progress: Progress | None,
-    ) -> tuple[str, ...]:
+    ) -> None:
         values = config.to_json() if isinstance(config, FunctionConfig) else dict(config)
         name = FunctionName(*(str(values[key]) for key in ("tenant", "namespace", "name")))
         parts: dict[str, object] = {"url": _text_part(url)} if url else {}
@@ -148,8 +147,7 @@ class Functions:
         with ExitStack() as opened:
             if file:
                 parts["data"] = (file.name, opened.enter_context(reading(file, progress)), _OCTETS)
-            response = await self._calls.call(method, _path(name), parts=parts)
-        return tuple(response.headers.get_list(_WARNING))
+            await self._calls.call(method, _path(name), parts=parts)
 
 
 def _path(name: FunctionName, instance: int | None = None, verb: str = "") -> str:

@@ -17,11 +17,11 @@ def create(function: FunctionOptions, connection: Connection, output: Output) ->
     given = read_given(function)
     if not (given.config.jar or given.config.py or given.config.go or given.config.function_type):
         raise UsageError("the function has no package: give --py, --jar or --go")
+    for sentence in given.warnings:
+        warn(sentence)
     with progress(f"Sending {given.file.name if given.file else given.name.fqfn}") as told:
-        told_by_worker = ask(
+        ask(
             connection,
             lambda worker: worker.functions.create(given.values, file=given.file, url=given.url, progress=told),
         )
-    for sentence in dict.fromkeys((*given.warnings, *told_by_worker)):
-        warn(sentence)
     output.done(f"Created {given.name.fqfn}.", created=given.name.fqfn)

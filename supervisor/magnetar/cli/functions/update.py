@@ -29,8 +29,10 @@ def update(
     from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
 
     given = read_given(function)
+    for sentence in given.warnings:
+        warn(sentence)
     with progress(f"Sending {given.file.name if given.file else given.name.fqfn}") as told:
-        told_by_worker = ask(
+        ask(
             connection,
             lambda worker: worker.functions.update(
                 given.values,
@@ -40,6 +42,4 @@ def update(
                 progress=told,
             ),
         )
-    for sentence in dict.fromkeys((*given.warnings, *told_by_worker)):
-        warn(sentence)
     output.done(f"Updated {given.name.fqfn}.", updated=given.name.fqfn)

@@ -1,0 +1,70 @@
+"""The verb `magnetar doctor`."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from typer import Exit, Option
+
+from magnetar.cli.doctor.findings import Finding, Verdict
+from magnetar.cli.output import Output
+
+
+def doctor(
+    output: Output,
+    *,
+    conf: Annotated[
+        Path | None, Option("--conf", "-c", help="Look at what this functions_worker.yml needs, instead of standalone.")
+    ] = None,
+) -> None:
+    """Check that this host has what workers and functions need; exits with 1 when something would fail.
+
+    Looks at the interpreter, Pulsar's client, the kernel, limits, Java and Go, and at the ports and directories of a config;
+    with --conf also at the Pulsar that the config names.
+    """
+    found = list(_look(conf))
+    if output.as_json:
+        output.json([asdict(finding) for finding in found])
+    else:
+        rows = [(each.verdict.value, each.what, each.detail, each.remedy) for each in found]
+        output.table(("", "what", "found", "remedy"), rows, "")
+    raise Exit(1 if any(each.verdict is Verdict.FAILURE for each in found) else 0)
+
+
+def _look(conf: Path | None) -> Iterator[Finding]:
+    from magnetar.cli.doctor.host import (  # noqa: PLC0415 - keeps help quick
+        look_at_client,
+        look_at_interpreter,
+        look_at_kernel,
+        look_at_limits,
+        look_at_programs,
+    )
+
+    yield look_at_interpreter()
+    yield look_at_client()
+    yield look_at_kernel()
+    yield look_at_limits()
+    yield from look_at_programs()
+    yield from _look_at_config(conf)
+
+
+def _look_at_config(conf: Path | None) -> Iterator[Finding]:
+    from magnetar.cli.doctor.settings import look_at_directories, look_at_ports, look_at_pulsar  # noqa: PLC0415
+    from magnetar.config import ConfigError, load_config  # noqa: PLC0415
+    from magnetar.standalone import StandaloneOptions, standalone_config  # noqa: PLC0415
+
+    try:
+        config = (
+            load_config(conf, environ=os.environ)
+            if conf
+            else standalone_config(StandaloneOptions(), environ=os.environ)
+        )
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding("config", Verdict.FAILURE, problem, "mend it; magnetar config lint tells all")
+        return
+    yield from look_at_ports(config)
+    yield from look_at_directories(config)
+    yield from look_at_pulsar(config)
