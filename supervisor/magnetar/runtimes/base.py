@@ -8,6 +8,8 @@ from typing import Protocol
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.proto.function import FunctionAuthenticationSpec, FunctionDetails, PackageLocationMetaData
 
+from magnetar.lifecycle import Phase
+
 
 @dataclass(frozen=True)
 class InstanceSpec:
@@ -129,6 +131,66 @@ class Runtime(Protocol):
 
     async def start(self, spec: InstanceSpec) -> RunningInstance:
         """Start an instance. Raises RuntimeStartError when that is not possible."""
+
+
+@dataclass(frozen=True)
+class InstanceReport:
+    """What something else that keeps an instance alive tells of it; `started_at` is in seconds since the epoch."""
+
+    instance_id: int
+    phase: Phase
+    reason: str = ""
+    restarts: int = 0
+    started_at: float | None = None
+
+
+class ExternalRuntime(Protocol):
+    """Runs functions as a whole in something that keeps their instances alive itself.
+
+    Leaving it, and this worker's end, leave everything running: the next worker that is assigned a function submits it
+    again and finds its instances. A function has the one instance id -1 in assignments; its instances have 0 and above.
+    """
+
+    @property
+    def name(self) -> str:
+        """`kubernetes`."""
+
+    def admit(self, spec: FunctionSpec) -> None:
+        """Raise RefusedError, at create and update, for a function that could not be run here."""
+
+    async def submit(self, spec: FunctionSpec, *, restart: bool = False) -> None:
+        """Make the function run as it is told here; what runs so already is left alone, unless `restart` is asked for.
+
+        Raises RefusedError for what only another config can mend, RequestError for what may pass.
+        """
+
+    async def stop(self, spec: FunctionSpec) -> None:
+        """End the instances, but keep what they need to start again. Raises as `submit`."""
+
+    async def remove(self, spec: FunctionSpec) -> None:
+        """End the instances and remove all that was made for the function. Raises as `submit`."""
+
+    async def restart_instance(self, spec: FunctionSpec, instance_id: int) -> None:
+        """Replace one instance by a new one. Raises as `submit`."""
+
+    async def disturbed(self, spec: FunctionSpec) -> None:
+        """Wait until what was submitted is not there any more as it was: it is to be submitted again."""
+
+    def reports(self, spec: FunctionSpec) -> list[InstanceReport]:
+        """Return what is known of each instance, by number; nothing is asked."""
+
+    async def status(self, spec: FunctionSpec, instance_id: int) -> FunctionStatus:
+        """Ask an instance (5 s at most). Raises ConnectionError when it does not answer."""
+
+    async def metrics(self, spec: FunctionSpec, instance_id: int) -> MetricsData:
+        """Ask an instance for its figures (5 s at most). Raises ConnectionError when it does not answer."""
+
+    @property
+    def generation(self) -> int:
+        """A number that rises whenever a report may have changed."""
+
+    async def changed(self, seen: int) -> int:
+        """Wait until `generation` is above `seen`; returns it."""
 
 
 class RuntimeStartError(Exception):

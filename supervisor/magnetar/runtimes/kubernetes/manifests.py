@@ -16,6 +16,7 @@ from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.kubernetes.auth import KubernetesFunctionAuthProvider, WorkersCredentials
 from magnetar.runtimes.kubernetes.command import PodCommand, stable_details
 from magnetar.runtimes.kubernetes.customizer import KubernetesManifestCustomizer, NoCustomizer
+from magnetar.runtimes.kubernetes.json_text import stable_json
 from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION, function_name, job_name, labels
 from magnetar.runtimes.kubernetes.quantities import Ratios, container_resources
 from magnetar.runtimes.kubernetes.secrets import ClearTextSecrets, SecretsProviderConfigurator, secrets_of
@@ -23,8 +24,8 @@ from magnetar.runtimes.kubernetes.settings import KubernetesSettings, pod_option
 
 Manifest = dict[str, Any]
 CONTAINER = "pulsarfunction"
-DIGEST_ANNOTATION = "magnetar/digest"
-"""Tells a restarted worker that an object is what it would apply."""
+SUBMITTED_ANNOTATION = "magnetar/submitted"
+"""Tells a restarted worker that a function is there as it should be, whatever became of the worker's own settings."""
 TEMPLATE_ANNOTATION = "magnetar/template"
 """Digest of the pods' template without the parallelism, a colon, the parallelism that the pods were told."""
 CLUSTER_ANNOTATION = "magnetar/cluster"
@@ -95,7 +96,7 @@ class _Builder:
         stable = _digest(self._stateful_set(parallelism=0, replicas=0)["spec"]["template"])
         parallelism = int(told) if digest == stable and told else self._spec.details.parallelism
         stateful_set = self._stateful_set(parallelism, replicas=self._spec.details.parallelism)
-        notes = {TEMPLATE_ANNOTATION: f"{stable}:{parallelism}"}
+        notes = {SUBMITTED_ANNOTATION: submitted(self._spec), TEMPLATE_ANNOTATION: f"{stable}:{parallelism}"}
         service = self._extensions.customizer.service(self._spec.details, self._service())
         return Objects(
             self._namespace,
@@ -115,7 +116,6 @@ class _Builder:
         metadata.update(name=self._name, namespace=self._namespace)
         own = {NAME_ANNOTATION: self._spec.fqfn, CLUSTER_ANNOTATION: self._settings.cluster, **notes}
         metadata["annotations"] = {**metadata.get("annotations", {}), **own}
-        metadata["annotations"][DIGEST_ANNOTATION] = _digest(finished)
         return finished
 
     def _service(self) -> Manifest:
@@ -235,6 +235,12 @@ def identity(spec: FunctionSpec) -> tuple[str, str]:
     function_id = uuid.uuid5(_IDENTITY, spec.fqfn)
     version = uuid.uuid5(function_id, f"{stable_details(spec.details)}\n{spec.package.packagePath}")
     return str(function_id), str(version)
+
+
+def submitted(spec: FunctionSpec) -> str:
+    """Return a digest of all that makes a function, its scale included."""
+    auth = spec.auth.data.decode() if spec.auth else ""
+    return _digest({"details": stable_json(spec.details), "package": spec.package.packagePath, "auth": auth})
 
 
 def _probes(options: KubernetesOptions, port: int) -> Manifest:

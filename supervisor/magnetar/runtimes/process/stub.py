@@ -14,11 +14,11 @@ DEADLINE = 5.0
 
 
 class InstanceStub:
-    """Pulsar's InstanceControl of one instance on loopback."""
+    """Pulsar's InstanceControl of one instance; on loopback unless a host is given."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._channel = grpc.aio.insecure_channel(
-            f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+            f"{host}:{port}", options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
         )
 
     async def status(self) -> FunctionStatus:

@@ -1,0 +1,104 @@
+"""The Secrets that hold function creators' credentials: made at create, renewed at update, gone with the function."""
+
+import secrets
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import structlog
+from magnetar_instance.proto.function import FunctionAuthenticationSpec
+
+from magnetar.errors import NotReadyError
+from magnetar.runtimes.base import FunctionSpec
+from magnetar.runtimes.kubernetes.auth import SECRET_PREFIX, KubernetesFunctionAuthProvider, auth_spec, secret_name
+from magnetar.runtimes.kubernetes.client import SECRET, KubernetesClient, Manifest
+from magnetar.runtimes.kubernetes.errors import ConflictError, ForbiddenError
+from magnetar.runtimes.kubernetes.manifests import CLUSTER_ANNOTATION
+from magnetar.runtimes.kubernetes.namespace import FUNCTIONS
+from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION
+
+_LETTERS = string.ascii_lowercase + string.digits
+_TRIES = 5
+
+
+class CredentialStore:
+    """Keeps credentials of one Pulsar cluster's functions; `certificates` is the file that the broker is trusted by."""
+
+    def __init__(
+        self, client: KubernetesClient, provider: KubernetesFunctionAuthProvider, cluster: str, certificates: str
+    ) -> None:
+        self._client = client
+        self._provider = provider
+        self._cluster = cluster
+        self._certificates = Path(certificates) if certificates else None
+        self._log = structlog.get_logger()
+
+    async def keep(self, spec: FunctionSpec, namespace: str, token: str | None) -> FunctionAuthenticationSpec | None:
+        """Store a creator's token, or put it in the place of the one before; returns what the metadata are to hold.
+
+        Without a token an earlier Secret is removed.
+        """
+        secret = self._provider.secret(spec, token, await self._trusted())
+        known = secret_name(spec.auth)
+        if secret is None:
+            if known is not None:
+                await self._client.delete(SECRET, namespace, known)
+            return None
+        secret["metadata"]["namespace"] = namespace
+        secret["metadata"]["annotations"][CLUSTER_ANNOTATION] = self._cluster
+        if known is not None:
+            secret["metadata"]["name"] = known
+            await self._client.apply(secret)
+            return spec.auth
+        return auth_spec(await self._create(secret))
+
+    async def _create(self, secret: Manifest) -> str:
+        for _ in range(_TRIES):
+            name = SECRET_PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(5))
+            secret["metadata"]["name"] = name
+            try:
+                await self._client.create(secret)
+            except ConflictError:
+                continue
+            return name
+        raise NotReadyError("no free name for the function's Secret was found: try again")
+
+    async def _trusted(self) -> bytes | None:
+        if self._certificates is None:
+            return None
+        try:
+            return await anyio.Path(self._certificates).read_bytes()
+        except OSError as error:
+            self._log.warning("tlsTrustCertsFilePath can't be read; pods get no certificates.", reason=str(error))
+            return None
+
+    async def forget(self, namespace: str, fqfn: str, auth: FunctionAuthenticationSpec | None) -> None:
+        """Delete what is kept for a function; older Secrets of it are found by their annotations."""
+        if (known := secret_name(auth)) is not None:
+            await self._client.delete(SECRET, namespace, known)
+        for name in await self._kept(namespace, lambda owner: owner == fqfn):
+            await self._client.delete(SECRET, namespace, name)
+
+    async def sweep(self, namespace: str, known: frozenset[str]) -> None:
+        """Delete what is kept for functions of this Pulsar cluster that are not known any more."""
+        for name in await self._kept(namespace, lambda owner: owner not in known):
+            await self._client.delete(SECRET, namespace, name)
+            self._log.info("The Secret of a deleted function was removed.", namespace=namespace, secret=name)
+
+    async def _kept(self, namespace: str, wanted: Callable[[str], bool]) -> list[str]:
+        try:
+            found = await self._client.find(SECRET, namespace, FUNCTIONS)
+        except ForbiddenError as error:
+            self._log.debug("Secrets can't be looked for.", reason=str(error))
+            return []
+        return [item["metadata"]["name"] for item in found.items if self._is_ours(item) and wanted(_owner(item))]
+
+    def _is_ours(self, secret: Manifest) -> bool:
+        annotations = secret["metadata"].get("annotations", {})
+        ours: bool = annotations.get(CLUSTER_ANNOTATION) == self._cluster
+        return ours and NAME_ANNOTATION in annotations
+
+
+def _owner(secret: Manifest) -> str:
+    return str(secret["metadata"]["annotations"][NAME_ANNOTATION])
