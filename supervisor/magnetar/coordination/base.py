@@ -33,7 +33,7 @@ class Coordination(Protocol):
 
     @property
     def generation(self) -> int:
-        """A number that rises with every change of functions or assignments."""
+        """A number that rises with every change of functions, assignments or this worker's leadership."""
 
     async def changed(self, seen: int) -> int:
         """Wait until `generation` is above `seen`; returns it."""

@@ -15,8 +15,8 @@ class Homeless:
     since: Mapping[str, float] = field(default_factory=dict)
 
     def overdue(self, now: float, timeout: float) -> frozenset[str]:
-        """Return those that have waited for longer than `timeout`."""
-        return frozenset(name for name, since in self.since.items() if now - since > timeout)
+        """Return those that have waited for `timeout`."""
+        return frozenset(name for name, since in self.since.items() if now - since >= timeout)
 
     def next_due(self, timeout: float) -> float | None:
         """Return when the next of them will be overdue; None when there are none."""

@@ -4,7 +4,7 @@ from magnetar.pulsar_client.client import PulsarClient
 from magnetar.pulsar_client.consumer import Consumer, SubscriptionKind
 from magnetar.pulsar_client.failures import FencedError
 from magnetar.pulsar_client.messages import EARLIEST, LATEST, Message, MessageId
-from magnetar.pulsar_client.producer import Producer
+from magnetar.pulsar_client.producer import Outgoing, Producer
 from magnetar.pulsar_client.reader import Reader
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "FencedError",
     "Message",
     "MessageId",
+    "Outgoing",
     "Producer",
     "PulsarClient",
     "Reader",

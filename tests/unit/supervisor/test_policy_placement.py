@@ -154,8 +154,8 @@ class TestFailureCheck:
         known = check(Homeless(), self.wanted, self.on("a", "b"), {"a"}, now=10)
         known = check(known, self.wanted, self.on("a", "b"), {"a"}, now=40)
         assert known.since == {self.names[1]: 10}
-        assert known.overdue(now=70, timeout=60) == frozenset()
-        assert known.overdue(now=70.1, timeout=60) == {self.names[1]}
+        assert known.overdue(now=69.9, timeout=60) == frozenset()
+        assert known.overdue(now=70, timeout=60) == {self.names[1]}
         assert known.next_due(60) == 70
 
     def test_a_worker_that_comes_back_in_time_keeps_its_instances(self) -> None:

@@ -1,0 +1,191 @@
+"""One worker's part in the fleet, from taking part to leaving."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import anyio
+from magnetar_instance.proto.function import Assignment, FunctionMetaData
+from structlog.stdlib import BoundLogger
+
+from magnetar.broker_admin import BrokerAdmin
+from magnetar.changes import Changes
+from magnetar.coordination.base import WorkerInfo
+from magnetar.coordination.candidacy import Candidacy
+from magnetar.coordination.codec import AssignmentChange, FunctionChange, decode_assignment, decode_function, update
+from magnetar.coordination.first_start import prepare
+from magnetar.coordination.fleet import Fleet
+from magnetar.coordination.forward import Forward
+from magnetar.coordination.patience import delays
+from magnetar.coordination.settings import CoordinationSettings
+from magnetar.coordination.tables import accepts, with_assignments, with_functions
+from magnetar.coordination.term import AssignmentView, FunctionView
+from magnetar.coordination.view import TopicForm, TopicView
+from magnetar.errors import NotReadyError
+from magnetar.logs import worker_logger
+from magnetar.pulsar_client import PulsarClient
+from magnetar.tasks import ServingTasks
+
+# Seconds: for a leader to be found, and for what it wrote to come back here.
+_LEADER_PATIENCE = 5
+_SEEN_PATIENCE = 5
+
+
+class PulsarCoordination:
+    """Functions, assignments and leadership through Pulsar's three topics: an async context manager, a `Coordination`.
+
+    Entering waits for the broker, makes what a first worker makes, reads both topics and settles who leads. Raises
+    NotReadyError when the broker is silent for `start_patience`, BrokerRefusedError when it refuses.
+    """
+
+    def __init__(
+        self,
+        settings: CoordinationSettings,
+        admin: BrokerAdmin,
+        client: PulsarClient,
+        forward: Forward,
+        logger: BoundLogger | None = None,
+    ) -> None:
+        logger = (logger or worker_logger()).bind(worker=settings.worker_id)
+        self._settings = settings
+        self._admin = admin
+        self._forward = forward
+        self._logger = logger
+        self._fleet = Fleet(settings, admin, client)
+        self._changes = Changes()
+        self._functions: FunctionView = TopicView(_functions(settings), client, self._changes, logger)
+        self._assignments: AssignmentView = TopicView(_assignments(settings), client, self._changes, logger)
+        self._candidacy = Candidacy(
+            settings, admin, client, self._fleet, self._functions, self._assignments, self._changes, logger
+        )
+        self._entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._prepare()
+            await stack.enter_async_context(self._fleet.taking_part())
+            tasks = await stack.enter_async_context(ServingTasks())
+            tasks.group.start_soon(self._candidacy.run, name="leadership of the fleet")
+            await self._candidacy.settled.wait()
+            self._entered = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._entered.__aexit__(kind, error, traceback)
+
+    @property
+    def functions(self) -> Mapping[str, FunctionMetaData]:
+        """All functions, sources and sinks by `tenant/namespace/name`."""
+        return self._functions.snapshot
+
+    @property
+    def assignments(self) -> Mapping[str, Assignment]:
+        """All assignments by `tenant/namespace/name:instance`."""
+        return self._assignments.snapshot
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this worker leads and holds the exclusive producers."""
+        return self._candidacy.term is not None
+
+    @property
+    def generation(self) -> int:
+        """A number that rises with every change of functions, assignments or this worker's leadership."""
+        return self._changes.generation
+
+    async def changed(self, seen: int) -> int:
+        """Wait until `generation` is above `seen`; returns it."""
+        return await self._changes.after(seen)
+
+    async def members(self) -> list[WorkerInfo]:
+        """Ask the broker for the workers of the fleet."""
+        return list((await self._fleet.standing()).members)
+
+    async def leader(self) -> WorkerInfo | None:
+        """Ask the broker for the leader."""
+        return (await self._fleet.standing()).leader
+
+    async def write(self, metadata: FunctionMetaData) -> None:
+        """Write a function's new metadata through the leader and schedule; returns once it is durable and seen here.
+
+        Raises OutOfDateError when `metadata.version` is not above the current one, NotReadyError without a leader.
+        """
+        await self._change(metadata, delete=False)
+
+    async def delete(self, metadata: FunctionMetaData) -> None:
+        """Delete a function through the leader; `metadata.version` must be above the current one. Raises as `write`."""
+        await self._change(metadata, delete=True)
+
+    async def rebalance(self) -> None:
+        """Even out the fleet. Raises NotReadyError where this worker does not lead."""
+        if self._candidacy.term is None:
+            raise NotReadyError("this worker does not lead the fleet; ask the leader")
+        await self._candidacy.term.rebalance()
+
+    async def _prepare(self) -> None:
+        """Make what a first worker makes, once the broker is there."""
+        waits = delays(1)
+        with anyio.move_on_after(self._settings.start_patience):
+            while True:
+                try:
+                    return await prepare(self._settings, self._admin)
+                except NotReadyError as error:
+                    self._logger.info("waiting for the broker", reason=error)
+                await anyio.sleep(next(waits))
+        return await prepare(self._settings, self._admin)
+
+    async def _change(self, metadata: FunctionMetaData, *, delete: bool) -> None:
+        copy = FunctionMetaData()
+        copy.CopyFrom(metadata)  # what is kept here must not change when the caller goes on with its own
+        leader = await self._other_leader()
+        if self._candidacy.term is not None:
+            await self._candidacy.term.change(copy, delete=delete)
+        elif leader is not None:
+            await self._forward(leader, copy, delete=delete)
+            await self._until_seen(copy, delete=delete)
+        else:
+            raise NotReadyError("the fleet has no leader at the moment; try again")
+
+    async def _other_leader(self) -> WorkerInfo | None:
+        """Return the worker to ask; None when this one leads, or nobody does within bounds."""
+        waits = delays(1)
+        with anyio.move_on_after(_LEADER_PATIENCE):
+            while self._candidacy.term is None:
+                leader = await self.leader()
+                if leader not in (None, self._settings.me):
+                    return leader
+                with anyio.move_on_after(next(waits)):
+                    await self._changes.after(self._changes.generation)
+        return None
+
+    async def _until_seen(self, metadata: FunctionMetaData, *, delete: bool) -> None:
+        """Wait, within bounds, until what the leader wrote has come back through the topic."""
+        change = update(metadata)
+        if delete:
+            change = FunctionChange(change.fqfn, change.version, None)
+        with anyio.move_on_after(_SEEN_PATIENCE):
+            while accepts(self._functions.snapshot, change):
+                await self._changes.after(self._changes.generation)
+
+
+def _functions(settings: CoordinationSettings) -> TopicForm[FunctionChange, FunctionMetaData]:
+    return TopicForm(
+        topic=settings.metadata_topic,
+        reader_name=f"{settings.worker_id}-function-metadata-tailer",
+        compacted=settings.compacted_metadata,
+        decode=decode_function,
+        apply=with_functions,
+    )
+
+
+def _assignments(settings: CoordinationSettings) -> TopicForm[AssignmentChange, Assignment]:
+    return TopicForm(
+        topic=settings.assignment_topic,
+        reader_name=f"{settings.worker_id}-function-assignment-tailer",
+        compacted=True,
+        decode=decode_assignment,
+        apply=with_assignments,
+    )
