@@ -1,6 +1,7 @@
 """`/admin/v3/functions/leader`: what workers of the fleet hand to the one that leads."""
 
 from fastapi import APIRouter, Request
+from google.protobuf.message import DecodeError
 from magnetar_instance.proto.function import FunctionMetaData
 from starlette.responses import Response
 
@@ -21,12 +22,7 @@ def leader_router(context: RestContext) -> APIRouter:
     @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM)
     async def leader(name: Named, request: Request) -> Response:
         """Take another worker's change of a function; redirects to the worker that leads."""
-        coordination = context.coordination
-        if not coordination.is_leader:
-            found = await coordination.leader()
-            if found is None or found == context.functions.worker:
-                raise NotReadyError("the fleet's leader is not ready yet: try again in a little while")
-            raise OwnedElsewhere(found)
+        await require_leader(context)
         async with form_of(request, context, None) as form:
             metadata = _metadata(form, name)
         await context.functions.write(metadata, delete=form.text("delete") == "true")
@@ -35,10 +31,21 @@ def leader_router(context: RestContext) -> APIRouter:
     return router
 
 
+async def require_leader(context: RestContext) -> None:
+    """Return where this worker leads. Raises OwnedElsewhere where another does, NotReadyError while nobody does."""
+    coordination = context.coordination
+    if coordination.is_leader:
+        return
+    found = await coordination.leader()
+    if found is None or found == context.functions.worker:
+        raise NotReadyError("the fleet's leader is not ready yet: try again in a little while")
+    raise OwnedElsewhere(found)
+
+
 def _metadata(form: Form, name: FunctionName) -> FunctionMetaData:
     try:
         metadata = FunctionMetaData.FromString(form.fields.get("functionMetaData", b""))
-    except ValueError as error:
+    except DecodeError as error:
         raise RefusedError(f"functionMetaData is not the message of that name: {error}") from None
     details = metadata.functionDetails
     if (details.tenant, details.namespace, details.name) != name:

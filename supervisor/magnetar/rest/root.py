@@ -4,7 +4,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from magnetar.errors import NotReadyError, UnknownFunctionError
@@ -55,9 +55,10 @@ def absent_router() -> APIRouter:
     """Return routes for what Pulsar's worker has and this one does not, each with a sentence."""
     router = APIRouter(prefix="/admin", include_in_schema=False)
 
-    @router.api_route("/v3/{kind:path}", methods=_ALL)
-    async def connectors(kind: str) -> Any:
-        what = "sinks" if kind.startswith("sink") else "sources"
+    async def connectors(request: Request) -> Any:
+        what = "sinks" if request.url.path.startswith("/admin/v3/sink") else "sources"
         raise UnknownFunctionError(f"this worker runs functions, no {what}: run a connector under Pulsar's own worker")
 
+    for kind in ("sink", "sinks", "source", "sources"):
+        router.add_api_route(f"/v3/{kind}/{{rest:path}}", connectors, methods=_ALL)
     return router

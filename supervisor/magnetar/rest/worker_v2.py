@@ -6,10 +6,15 @@ from typing import Any
 import psutil
 from fastapi import APIRouter
 from magnetar_instance.proto.function import Assignment
+from starlette.responses import Response
 
 from magnetar.coordination.base import WorkerInfo
-from magnetar.errors import NotReadyError, RequestError
+from magnetar.errors import NotReadyError, RefusedError, RequestError
 from magnetar.rest.context import RestContext
+from magnetar.rest.forms import done
+from magnetar.rest.leader_v3 import require_leader
+
+_TWO = 2
 
 
 class NoLeaderError(RequestError):
@@ -20,6 +25,7 @@ def worker_router(context: RestContext, prefix: str) -> APIRouter:
     """Return the routes of the worker under `/admin/v2` or `/admin`."""
     router = APIRouter(prefix=prefix, tags=["worker"])
     _add_fleet(router, context)
+    _add_placement(router, context)
     _add_figures(router, context)
     return router
 
@@ -47,6 +53,10 @@ def _add_fleet(router: APIRouter, context: RestContext) -> None:
             raise NotReadyError("this worker does not lead the fleet")
         return True
 
+
+def _add_placement(router: APIRouter, context: RestContext) -> None:
+    coordination = context.coordination
+
     @router.get("/worker/assignments")
     async def assignments() -> dict[str, list[str]]:
         """Return which worker has which instances."""
@@ -54,6 +64,15 @@ def _add_fleet(router: APIRouter, context: RestContext) -> None:
         for fqiid, assignment in sorted(coordination.assignments.items()):
             by_worker.setdefault(_worker_of(assignment), []).append(fqiid)
         return by_worker
+
+    @router.put("/worker/rebalance", status_code=204)
+    async def rebalance() -> Response:
+        """Even out the instances over the fleet; redirects to the worker that leads."""
+        await require_leader(context)
+        if len(await coordination.members()) < _TWO:
+            raise RefusedError("there is but one worker in the fleet: nothing can be moved")
+        await coordination.rebalance()
+        return done()
 
     @router.get("/worker/connectors")
     async def connectors() -> list[Any]:
