@@ -2,65 +2,78 @@
 
 import asyncio
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-from magnetar_broker.errors import BusyError, ExistsError, InvalidError, NotFoundError, StartError
+from magnetar_broker.errors import BusyError, ExistsError, InvalidError, NotFoundError, StartError, StorageError
 from magnetar_broker.names import TopicName, parse_topic, partition_name
 from magnetar_broker.packages import Packages
-from magnetar_broker.store.journal import ENTRY, Journal, Record
+from magnetar_broker.policies import TopicPolicies, topic_policies
+from magnetar_broker.reclaim import Reclaimer
+from magnetar_broker.replay import Replay
+from magnetar_broker.settings import BrokerSettings
+from magnetar_broker.store.journal import Journal
 from magnetar_broker.tenancy import FOREVER, Tenancy
-from magnetar_broker.topics.cursor import Cursor
-from magnetar_broker.topics.entries import Cache, Place
-from magnetar_broker.topics.schemas import Schemas, StoredSchema
-from magnetar_broker.topics.topic import Compaction, Topic
+from magnetar_broker.topics.entries import Cache
+from magnetar_broker.topics.topic import Topic
+from magnetar_broker.topics.transient import TransientTopic
 
-_CURSOR_INTERVAL = 0.1
+
+class TopicsChanged(Protocol):
+    """Hears of topics that come and go."""
+
+    def __call__(self, name: str, namespace: str, *, there: bool) -> None:
+        """Take note of a topic."""
 
 
 class Broker:
     """All that one data directory holds. An async context manager: opened, it has replayed the journal."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, settings: BrokerSettings | None = None) -> None:
         self.data_dir = data_dir
+        self.settings = settings or BrokerSettings()
         self.topics: dict[str, Topic] = {}
-        self.tenancy = Tenancy(self._save)
+        self.tenancy = Tenancy(self._save, self._policies_changed)
         self.packages = Packages(data_dir / "packages")
+        self.journal = Journal(data_dir / "journal", self._all_settings, self._roll_back, self.settings.segment_size)
+        self.topics_changed: TopicsChanged = _tell_nobody
         self._by_id: dict[int, Topic] = {}
         self._next_id = 1
-        self._journal = Journal(data_dir / "journal", self._settings)
+        self._policies: dict[str, TopicPolicies] = {}
         self._cache = Cache()
         self._replaying = True
         self._dirty: set[Topic] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._segments = 0
+        self._reclaiming: asyncio.Task[None] | None = None
         self._lock = -1
 
     async def __aenter__(self) -> Self:
         self._take_directory()
         try:
-            for record in self._journal.replay():
-                self._replay(record)
+            self.packages.clean()
+            self.journal.replay(Replay(self))
         except OSError as error:
             raise StartError(f"{self.data_dir}: {error.strerror}; give a directory that can be written") from error
         self._replaying = False
-        self._segments = len(self._journal.segments)
         self._found()
+        self._reclaiming = asyncio.get_running_loop().create_task(self._reclaim(), name="reclaim disk space")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._reclaiming is not None:
+            self._reclaiming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reclaiming
         if self._timer is not None:
             self._timer.cancel()
         for topic in self.topics.values():
             topic.close()
-        if self._journal.failure is None:
-            self._write_cursors()
-        await self._journal.close()
+        self._write_cursors()
+        await self.journal.close()
         os.close(self._lock)
 
     def _take_directory(self) -> None:
@@ -78,8 +91,10 @@ class Broker:
             raise StartError(
                 f"{self.data_dir} is owned by another running broker (pid {owner}); end it or give another --data-dir"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
+        with suppress(OSError):
+            # The pid is for people; a full disk is no reason not to start.
+            os.ftruncate(self._lock, 0)
+            os.write(self._lock, f"{os.getpid()}\n".encode())
 
     def _found(self) -> None:
         """Create what every Pulsar has."""
@@ -89,92 +104,66 @@ class Broker:
             if namespace not in self.tenancy.namespaces:
                 self.tenancy.create_namespace(namespace, dict(policies))
 
+    async def reclaim(self) -> None:
+        """Drop what nobody wants any more. Raises StorageError."""
+        await Reclaimer(self.journal, self.topics.values).run()
+
+    async def _reclaim(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.reclaim_interval)
+            with suppress(StorageError):
+                # A disk that is full is told of where something was to be written; here there is nothing to lose.
+                await self.reclaim()
+
     # The journal.
 
-    def _replay(self, record: Record) -> None:
-        if record.kind == ENTRY:
-            topic = self._by_id.get(record.topic_id)
-            if topic is not None:
-                place = Place(record.segment, record.position, len(record.body))
-                topic.replayed(record.entry_id, place, record.count)
-            return
-        key, value = _json(record.body)
-        kind, _, name = key.partition("/")
-        if kind == "topic":
-            self._replay_topic(name, value)
-        elif kind == "t":
-            self._replay_topic_setting(name, value)
-        else:
-            self.tenancy.restore(kind, name, value)
-
-    def _replay_topic(self, name: str, value: object) -> None:
-        if isinstance(value, int):
-            self._next_id = max(self._next_id, value + 1)
+    def restore_topic(self, name: str, topic_id: int | None) -> None:
+        """Take in that a topic exists, or no longer does."""
+        if topic_id is not None:
+            self._next_id = max(self._next_id, topic_id + 1)
             if name not in self.topics:
-                self._add(parse_topic(name), value)
+                self._add(parse_topic(name), topic_id)
         elif (topic := self.topics.pop(name, None)) is not None:
+            topic.discard()
             del self._by_id[topic.id]
 
-    def _replay_topic_setting(self, name: str, value: object) -> None:
-        number, _, key = name.partition("/")
-        topic = self._by_id.get(int(number))
-        if topic is None:
-            return
-        kind, _, rest = key.partition("/")
-        if kind == "cursor":
-            topic.subscriptions.pop(rest, None)
-            if isinstance(value, dict):
-                topic.restore_subscription(rest, Cursor.from_json(value))
-        elif kind == "schemas" and isinstance(value, list):
-            topic.schemas = Schemas([StoredSchema.from_json(each) for each in value])
-        elif kind == "compaction" and isinstance(value, dict):
-            topic.compaction = Compaction(value["horizon"], value["kept"])
-        elif kind == "epoch" and isinstance(value, int):
-            topic.producers.epoch = value
-        elif kind == "first" and isinstance(value, int):
-            topic.entries.restart_at(value)
-            topic.visible = max(topic.visible, topic.entries.end)
+    def with_id(self, topic_id: int) -> Topic | None:
+        """Return the topic with an id."""
+        return self._by_id.get(topic_id)
 
-    def _settings(self) -> Iterator[tuple[str, object]]:
-        """Yield all settings, for the head of a new segment; drop what nobody needs any more."""
+    def forget_except(self, keys: set[str]) -> None:
+        """Forget topics and subscriptions that have no setting among some keys: a segment's head names all there is."""
+        for name, topic in list(self.topics.items()):
+            if f"topic/{name}" not in keys:
+                self.restore_topic(name, None)
+            for subscription in list(topic.subscriptions):
+                if f"t/{topic.id}/cursor/{subscription}" not in keys:
+                    del topic.subscriptions[subscription]
+
+    def _all_settings(self) -> Iterator[tuple[str, object]]:
+        """Yield all settings, for the head of a new segment."""
         yield from self.tenancy.settings()
         for topic in self.topics.values():
-            yield f"topic/{topic.name}", topic.id
-            yield from self._topic_settings(topic)
-        asyncio.get_running_loop().call_soon(self._trim)
+            if topic.name.persistent:
+                yield f"topic/{topic.name}", topic.id
+                for key, value in topic.settings():
+                    yield f"t/{topic.id}/{key}", value
 
-    def _topic_settings(self, topic: Topic) -> Iterator[tuple[str, object]]:
-        prefix = f"t/{topic.id}"
-        yield f"{prefix}/first", topic.entries.end if topic.entries.first == topic.entries.end else topic.entries.first
-        for subscription in topic.subscriptions.values():
-            if subscription.durable:
-                yield f"{prefix}/cursor/{subscription.name}", subscription.cursor.to_json()
-        if topic.schemas.versions:
-            yield f"{prefix}/schemas", [schema.to_json() for schema in topic.schemas.versions]
-        if topic.compaction.horizon:
-            yield f"{prefix}/compaction", {"horizon": topic.compaction.horizon, "kept": topic.compaction.kept}
-        if topic.producers.epoch is not None:
-            yield f"{prefix}/epoch", topic.producers.epoch
-
-    def _trim(self) -> None:
-        """Forget acknowledged entries and delete the segments that hold nothing else."""
+    def _roll_back(self) -> None:
         for topic in self.topics.values():
-            if not topic.compaction.horizon and not self.tenancy.retains_forever(topic.name.namespace):
-                topic.drop_acknowledged()
-        oldest = [topic.entries.oldest_segment for topic in self.topics.values()]
-        self._journal.drop_before(min((each for each in oldest if each is not None), default=1 << 40))
+            topic.roll_back()
 
     def _save(self, key: str, value: object) -> None:
         if not self._replaying:
-            self._journal.set(key, value)
+            self.journal.set(key, value)
 
     def _save_of(self, topic_id: int, key: str, value: object) -> None:
-        if key == "dirty":
-            self._dirty.add(self._by_id[topic_id])
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(_CURSOR_INTERVAL, self._write_cursors)
-        else:
-            self._save(f"t/{topic_id}/{key}", value)
+        self._save(f"t/{topic_id}/{key}", value)
+
+    def _mark_dirty(self, topic: Topic) -> None:
+        self._dirty.add(topic)
+        if self._timer is None and not self._replaying:
+            self._timer = asyncio.get_running_loop().call_later(self.settings.cursor_interval, self._write_cursors)
 
     def _write_cursors(self) -> None:
         self._timer = None
@@ -186,10 +175,33 @@ class Broker:
     # Topics.
 
     def _add(self, name: TopicName, topic_id: int) -> Topic:
-        topic = Topic(name, topic_id, self._journal, self._cache, partial(self._save_of, topic_id))
+        topic = (Topic if name.persistent else TransientTopic)(
+            name,
+            topic_id,
+            self.journal,
+            self._cache,
+            policies=self.policies_of(name.namespace),
+            save=partial(self._save_of, topic_id) if name.persistent else _save_nothing,
+            dirty=self._mark_dirty,
+        )
         self.topics[str(name)] = topic
         self._by_id[topic_id] = topic
         return topic
+
+    def policies_of(self, namespace: str) -> TopicPolicies:
+        """Return what a namespace's policies mean for its topics."""
+        known = self._policies.get(namespace)
+        if known is None:
+            stored = self.tenancy.namespaces.get(namespace, {})
+            known = self._policies[namespace] = topic_policies(stored, self.settings.backlog_quota)
+        return known
+
+    def _policies_changed(self, namespace: str, policies: dict[str, object]) -> None:
+        """Let a namespace's topics follow its policies. Raises InvalidError for what makes no sense."""
+        meaning = self._policies[namespace] = topic_policies(policies, self.settings.backlog_quota)
+        for topic in self.topics.values():
+            if topic.name.namespace == namespace:
+                topic.set_policies(meaning)
 
     def get(self, text: str) -> Topic:
         """Return a topic that exists. Raises NotFoundError."""
@@ -209,7 +221,9 @@ class Broker:
             raise InvalidError(f"{name} is partitioned: name one of its partitions")
         topic = self._add(name, self._next_id)
         self._next_id += 1
-        self._save(f"topic/{name}", topic.id)
+        if name.persistent:
+            self._save(f"topic/{name}", topic.id)
+        self.topics_changed(str(name), name.namespace, there=True)
         return topic
 
     def create(self, text: str) -> Topic:
@@ -227,13 +241,37 @@ class Broker:
         if str(name) in self.tenancy.partitions or str(name) in self.topics:
             raise ExistsError("This topic already exists")
         self.tenancy.policies(name.namespace)
-        self.tenancy.set_partitions(str(name), count)
+        self._set_partitions(str(name), count)
+
+    def grow_partitioned(self, text: str, count: int) -> None:
+        """Give a partitioned topic more partitions. Raises NotFoundError, InvalidError."""
+        name, before = str(parse_topic(text)), self.partitions(text)
+        if not before:
+            raise NotFoundError(f"Partitioned Topic not found: {name} has zero partitions")
+        if count < before:
+            raise InvalidError(f"Expect partitions {count} can't less than current partitions {before}.")
+        subscriptions = {
+            each for number in range(before) for each in self.get_or_create(partition_name(name, number)).subscriptions
+        }
+        self._set_partitions(name, count)
+        for number in range(before, count):
+            for subscription in subscriptions:
+                self.get_or_create(partition_name(name, number)).subscribe(subscription, durable=True, start=0)
+
+    def _set_partitions(self, name: str, count: int) -> None:
+        self.tenancy.set_partitions(name, count)
         for number in range(count):
-            self.get_or_create(partition_name(str(name), number))
+            self.get_or_create(partition_name(name, number))
 
     def partitions(self, text: str) -> int:
         """Return how many partitions a topic has, 0 when it is not partitioned."""
         return self.tenancy.partitions.get(str(parse_topic(text)), 0)
+
+    def partitions_or_itself(self, text: str) -> list[Topic]:
+        """Return the partitions of a topic, or the topic alone. Raises NotFoundError."""
+        count = self.partitions(text)
+        name = str(parse_topic(text))
+        return [self.get(partition_name(name, number)) for number in range(count)] if count else [self.get(name)]
 
     def delete(self, text: str, *, force: bool) -> None:
         """Delete a topic with all that is in it. Raises BusyError while it is used, unless it is forced."""
@@ -245,10 +283,12 @@ class Broker:
                 subscription.demand_unused()
             if topic.subscriptions:
                 raise BusyError("Topic has active producers/subscriptions")
-        topic.close()
+        topic.discard()
         del self.topics[str(topic.name)]
         del self._by_id[topic.id]
-        self._save(f"topic/{topic.name}", None)
+        if topic.name.persistent:
+            self._save(f"topic/{topic.name}", None)
+        self.topics_changed(str(topic.name), topic.name.namespace, there=False)
 
     def delete_partitioned(self, text: str, *, force: bool) -> None:
         """Delete a partitioned topic and its partitions."""
@@ -261,16 +301,15 @@ class Broker:
                 self.delete(partition_name(name, number), force=force)
         self.tenancy.set_partitions(name, None)
 
-    def topics_of(self, namespace: str) -> list[str]:
-        """Return the full names of a namespace's topics, each partition by itself. Raises NotFoundError."""
+    def topics_of(self, namespace: str) -> list[Topic]:
+        """Return a namespace's topics by name, each partition by itself. Raises NotFoundError."""
         self.tenancy.policies(namespace)
-        return sorted(name for name, topic in self.topics.items() if topic.name.namespace == namespace)
-
-    def save_schemas(self, topic: Topic) -> None:
-        """Keep a topic's schemas."""
-        self._save_of(topic.id, "schemas", [schema.to_json() for schema in topic.schemas.versions])
+        return [topic for _, topic in sorted(self.topics.items()) if topic.name.namespace == namespace]
 
 
-def _json(body: bytes) -> tuple[str, object]:
-    key, value = json.loads(body)
-    return str(key), value
+def _tell_nobody(name: str, namespace: str, *, there: bool) -> None:
+    """Watchers come with the server of the binary protocol."""
+
+
+def _save_nothing(key: str, value: object) -> None:
+    """Keep nothing of a non-persistent topic."""

@@ -21,6 +21,12 @@ class SubscriptionMissingError(NotFoundError):
     code = "SubscriptionNotFound"
 
 
+class ConsumerMissingError(NotFoundError):
+    """Raised when a client speaks of a consumer that it does not have."""
+
+    code = "ConsumerNotFound"
+
+
 class ExistsError(BrokerError):
     """Raised when something is to be created that exists."""
 
@@ -56,6 +62,13 @@ class ConsumerBusyError(BrokerError):
     status = 409
 
 
+class ConsumerAssignError(BrokerError):
+    """Raised when a Key_Shared consumer's share of the keys collides with another's."""
+
+    code = "ConsumerAssignError"
+    status = 409
+
+
 class ProducerBusyError(BrokerError):
     """Raised when a producer's name or the topic is taken by another producer."""
 
@@ -82,6 +95,50 @@ class StorageError(BrokerError):
 
     code = "PersistenceError"
     status = 500
+
+
+class DamagedError(BrokerError):
+    """Raised when the disk gives back something else than what was written; the message names the place."""
+
+    code = "PersistenceError"
+
+
+class QuotaExceededError(BrokerError):
+    """Raised when a topic's backlog is as large as its quota allows."""
+
+    code = "ProducerBlockedQuotaExceededError"
+    status = 412
+
+
+class QuotaExceededExceptionError(QuotaExceededError):
+    """Raised likewise, where the policy is that clients fail at once instead of trying again."""
+
+    code = "ProducerBlockedQuotaExceededException"
+
+
+class ChecksumMismatchError(BrokerError):
+    """Raised when a message is not what its producer sent."""
+
+    code = "ChecksumError"
+    status = 400
+
+
+class MetadataError(BrokerError):
+    """Raised when a message's metadata can't be read."""
+
+    code = "MetadataError"
+    status = 400
+
+
+class AuthenticationError(BrokerError):
+    """Raised when a client does not show, or no longer has, valid credentials."""
+
+    code = "AuthenticationError"
+    status = 401
+
+
+class KeyFormatError(Exception):
+    """Raised when a key or another setting of authentication can't be used; its message says what can."""
 
 
 class StartError(Exception):

@@ -46,7 +46,7 @@ async def _run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, asked.set)
     addresses: dict[str, str] = {}
     async with Broker(options.data_dir) as broker:
-        service = PulsarService(broker, options.advertised_url)
+        service = PulsarService(broker, advertised_url=options.advertised_url)
         admin = HttpServer(admin_routes(broker, addresses))
         try:
             host = f"[{options.host}]" if ":" in options.host else options.host

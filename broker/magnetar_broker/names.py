@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 
-from magnetar_broker.errors import InvalidError, NotAllowedError
+from magnetar_broker.errors import InvalidError
 
 _PARTITION = "-partition-"
+_PERSISTENT, _NON_PERSISTENT = "persistent", "non-persistent"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TopicName:
-    """A persistent topic: `persistent://tenant/namespace/name`."""
+    """A topic: `persistent://tenant/namespace/name`, or `non-persistent://…`."""
 
     tenant: str
     namespace_name: str
     name: str
+    persistent: bool = True
 
     @property
     def namespace(self) -> str:
@@ -21,13 +23,8 @@ class TopicName:
         return f"{self.tenant}/{self.namespace_name}"
 
     def __str__(self) -> str:
-        return f"persistent://{self.tenant}/{self.namespace_name}/{self.name}"
-
-    @property
-    def base(self) -> str:
-        """The full name of the partitioned topic that this one is a partition of, or its own."""
-        stem, separator, number = str(self).rpartition(_PARTITION)
-        return stem if separator and number.isdigit() else str(self)
+        domain = _PERSISTENT if self.persistent else _NON_PERSISTENT
+        return f"{domain}://{self.tenant}/{self.namespace_name}/{self.name}"
 
     @property
     def partition(self) -> int:
@@ -40,15 +37,14 @@ def parse_topic(text: str) -> TopicName:
     """Read a topic's name, full or short (`name`, `tenant/namespace/name`). Raises InvalidError."""
     domain, separator, rest = text.partition("://")
     if not separator:
-        domain, rest = "persistent", text
-    if domain == "non-persistent":
-        raise NotAllowedError(f"{text}: this broker keeps persistent topics alone; use persistent://")
+        domain, rest = _PERSISTENT, text
     parts = rest.split("/", 2)
     if len(parts) == 1:
         parts = ["public", "default", *parts]
-    if domain != "persistent" or len(parts) != 3 or not all(parts):
+    if domain not in {_PERSISTENT, _NON_PERSISTENT} or len(parts) != 3 or not all(parts):
         raise InvalidError(f"{text!r} is no topic name; write persistent://tenant/namespace/name")
-    return TopicName(*parts)
+    tenant, namespace, name = parts
+    return TopicName(tenant, namespace, name, persistent=domain == _PERSISTENT)
 
 
 def partition_name(base: str, number: int) -> str:

@@ -43,6 +43,10 @@ class Packages:
     def _version(self, package: PackageName) -> Path:
         return self._folder(package.kind, package.tenant, package.namespace, package.name, package.version)
 
+    def clean(self) -> None:
+        """Delete what uploads left that a crash cut short."""
+        shutil.rmtree(self._directory / "incoming", ignore_errors=True)
+
     def incoming(self) -> Path:
         """Return a fresh directory for an upload that `add` takes over."""
         folder = self._directory / "incoming" / os.urandom(8).hex()

@@ -9,10 +9,16 @@ FOREVER = {"retentionTimeInMinutes": -1, "retentionSizeInMB": -1}
 
 
 class Tenancy:
-    """Who has which namespaces; `save` keeps a setting, None deletes it."""
+    """Who has which namespaces; `save` keeps a setting, None deletes it.
 
-    def __init__(self, save: Callable[[str, object], None]) -> None:
+    `policies_changed` is told a namespace's policies before they hold, and may refuse them.
+    """
+
+    def __init__(
+        self, save: Callable[[str, object], None], policies_changed: Callable[[str, dict[str, object]], None]
+    ) -> None:
         self._save = save
+        self._policies_changed = policies_changed
         self.tenants: dict[str, dict[str, object]] = {}
         self.namespaces: dict[str, dict[str, object]] = {}
         self.partitions: dict[str, int] = {}
@@ -30,6 +36,14 @@ class Tenancy:
             table[name] = value
         else:
             table.pop(name, None)
+        if kind == "namespace":
+            self._policies_changed(name, table.get(name, {}))
+
+    def forget_except(self, keys: set[str]) -> None:
+        """Forget what has no setting among some keys: a segment's head names all that there is."""
+        for kind, table in (("tenant", self.tenants), ("namespace", self.namespaces), ("partitions", self.partitions)):
+            for name in [name for name in table if f"{kind}/{name}" not in keys]:
+                self.restore(kind, name, None)
 
     def settings(self) -> Iterable[tuple[str, object]]:
         """Return all settings, for a new segment."""
@@ -46,7 +60,7 @@ class Tenancy:
         self.put_tenant(name, info)
 
     def put_tenant(self, name: str, info: dict[str, object]) -> None:
-        """Set a tenant's roles and clusters."""
+        """Set a tenant's roles; this broker is the one cluster."""
         self.tenants[name] = {"adminRoles": info.get("adminRoles", []), "allowedClusters": [CLUSTER]}
         self._save(f"tenant/{name}", self.tenants[name])
 
@@ -76,9 +90,15 @@ class Tenancy:
         self.put_policies(name, policies)
 
     def put_policies(self, name: str, policies: dict[str, object]) -> None:
-        """Set a namespace's policies."""
+        """Set a namespace's policies. Raises InvalidError."""
+        self._policies_changed(name, policies)
         self.namespaces[name] = policies
         self._save(f"namespace/{name}", policies)
+
+    def change_policies(self, name: str, **changed: object) -> None:
+        """Set some of a namespace's policies; None takes one away. Raises NotFoundError, InvalidError."""
+        policies = {**self.policies(name), **changed}
+        self.put_policies(name, {key: value for key, value in policies.items() if value is not None})
 
     def policies(self, name: str) -> dict[str, object]:
         """Return a namespace's policies. Raises NotFoundError."""
@@ -91,11 +111,6 @@ class Tenancy:
         self.policies(name)
         del self.namespaces[name]
         self._save(f"namespace/{name}", None)
-
-    def retains_forever(self, namespace: str) -> bool:
-        """Whether a namespace keeps what is acknowledged."""
-        retention = self.namespaces.get(namespace, {}).get("retention_policies")
-        return isinstance(retention, dict) and retention.get("retentionSizeInMB") == -1
 
     def set_partitions(self, base: str, count: int | None) -> None:
         """Note a partitioned topic, or that it is none any more."""

@@ -18,10 +18,15 @@ def topic_stats(topic: Topic) -> dict[str, object]:
         "storageSize": topic.entries.size,
         "backlogSize": topic.entries.size,
         "publishers": [_publisher(producer) for producer in topic.producers.all.values()],
-        "waitingPublishers": 0,
+        "waitingPublishers": topic.producers.waiting,
         "subscriptions": subscriptions,
         "topicEpoch": topic.producers.epoch,
-        "compaction": {"lastCompactionSucceedTimestamp": 0, "horizonEntry": topic.compaction.horizon},
+        "compaction": {
+            "lastCompactionRemovedEventCount": 0,
+            "lastCompactionSucceedTimestamp": int(topic.counters.compacted_at * 1000),
+            "lastCompactionFailedTimestamp": 0,
+            "lastCompactionDurationTimeInMills": 0,
+        },
     }
 
 

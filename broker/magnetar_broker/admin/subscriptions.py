@@ -51,7 +51,7 @@ class SubscriptionRoutes:
     async def skip_all(self, request: Request) -> Response:
         """Acknowledge the whole backlog."""
         topic = self._topic(request)
-        topic.subscription(request.parameters["subscription"]).seek(topic.visible)
+        topic.subscription(request.parameters["subscription"]).skip_to(topic.visible)
         return Response()
 
     async def skip(self, request: Request) -> Response:
@@ -59,7 +59,7 @@ class SubscriptionRoutes:
         topic = self._topic(request)
         subscription = topic.subscription(request.parameters["subscription"])
         count = int(request.parameters["count"]) if request.parameters["count"].isdigit() else 0
-        subscription.seek(min(subscription.mark + count, topic.visible))
+        subscription.skip_messages(count)
         return Response()
 
     async def reset_to_time(self, request: Request) -> Response:

@@ -99,13 +99,13 @@ class TenantRoutes:
         if topics and not request.flag("force"):
             raise BusyError("Cannot delete non empty namespace")
         for topic in topics:
-            self._broker.delete(topic, force=True)
+            self._broker.delete(str(topic.name), force=True)
         self._tenancy.delete_namespace(_name(request))
         return Response()
 
     async def topics(self, request: Request) -> Response:
         """List a namespace's topics."""
-        return answer(self._broker.topics_of(_name(request)))
+        return answer([str(topic.name) for topic in self._broker.topics_of(_name(request))])
 
     async def permissions(self, request: Request) -> Response:
         """Return the permissions: there are none without authorization."""

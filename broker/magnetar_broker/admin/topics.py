@@ -41,7 +41,7 @@ class TopicRoutes:
 
     async def all(self, request: Request) -> Response:
         """List the topics of a namespace, each partition by itself."""
-        return answer(self._broker.topics_of(f"{request.parameters['tenant']}/{request.parameters['namespace']}"))
+        return answer(_names(self._broker, f"{request.parameters['tenant']}/{request.parameters['namespace']}"))
 
     async def all_partitioned(self, request: Request) -> Response:
         """List the partitioned topics of a namespace."""
@@ -114,12 +114,16 @@ class TopicRoutes:
 
     async def compaction_status(self, request: Request) -> Response:
         """Tell how compaction is getting on."""
-        done = self._topic(request).compaction.horizon > 0
+        done = self._topic(request).compacted.horizon > 0
         return answer({"status": "SUCCESS" if done else "NOT_RUN", "lastError": ""})
 
     async def lookup(self, _: Request) -> Response:
         """Tell clients with an HTTP service URL where topics are: all are here."""
         return answer({"brokerUrl": self._addresses.get("broker"), "httpUrl": self._addresses.get("admin")})
+
+
+def _names(broker: Broker, namespace: str) -> list[str]:
+    return [str(topic.name) for topic in broker.topics_of(namespace)]
 
 
 def name_of(request: Request) -> str:

@@ -5,19 +5,21 @@ import time
 from datetime import UTC, datetime
 
 from magnetar_broker.broker import Broker
-from magnetar_broker.connection.peer import Peer
-from magnetar_broker.connection.schemas import from_wire
-from magnetar_broker.errors import BrokerError, NotFoundError
+from magnetar_broker.connection.peer import Peer, code_of
+from magnetar_broker.connection.schemas import accept
+from magnetar_broker.errors import BrokerError, ConsumerMissingError, InvalidError, NotAllowedError
 from magnetar_broker.topics.consumer import Consumer
 from magnetar_broker.topics.subscription import Subscription
 from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.frames import metadata_of
-from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandSubscribe, MessageIdData
+from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandAck, CommandSubscribe, MessageIdData
 
 _EARLIEST_INITIAL = 1
 _CUMULATIVE = 1
 _END = 1 << 63
 _MAXIMUM = (1 << 64) - 1
+_PERMITS_LIMIT = 1 << 31
+_WORDS_LIMIT = 1_000_000 // 64 + 1
 
 
 class ConsumerHandlers:
@@ -32,18 +34,25 @@ class ConsumerHandlers:
         try:
             if request.consumer_id in peer.consumers:
                 peer.drop_consumer(request.consumer_id)
+            if not request.subscription:
+                raise InvalidError("Empty subscription name")
             topic = self._topic(request)
-            if request.HasField("schema") and topic.schemas.accept(from_wire(request.schema))[1]:
-                self._broker.save_schemas(topic)
-            start = _start(topic, request)
-            subscription = topic.subscribe(request.subscription, durable=request.durable, start=start)
+            if request.HasField("schema"):
+                accept(topic, request.schema)
+            subscription = topic.subscribe(
+                request.subscription,
+                durable=request.durable,
+                start=_start(topic, request),
+                properties={pair.key: pair.value for pair in request.subscription_properties},
+            )
             consumer = _consumer(peer, request)
             subscription.add(consumer)
         except BrokerError as error:
             peer.error(request.request_id, error)
             return
         peer.consumers[request.consumer_id] = (topic, subscription, consumer)
-        peer.success(request.request_id)
+        # A subscription that its client was told of holds messages back: it must outlive a crash.
+        peer.success_when_durable(self._broker.journal, request.request_id)
 
     def _topic(self, request: CommandSubscribe) -> Topic:
         if request.force_topic_creation:
@@ -54,25 +63,27 @@ class ConsumerHandlers:
         """Let a consumer have more messages."""
         known = peer.consumers.get(command.flow.consumer_id)
         if known is not None:
-            known[2].permits += command.flow.messagePermits
+            known[2].permits = min(known[2].permits + command.flow.messagePermits, _PERMITS_LIMIT)
             known[1].dispatch()
 
     def acknowledge(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Acknowledge entries, or messages of a batch; answered only where the client asks."""
         request = command.ack
+        problem: BrokerError | None = None
         known = peer.consumers.get(request.consumer_id)
-        if known is not None:
-            subscription = known[1]
-            for message_id in request.message_id:
-                if request.ack_type == _CUMULATIVE:
-                    subscription.acknowledge_through(message_id.entryId, message_id.ack_set)
-                else:
-                    subscription.acknowledge(message_id.entryId, message_id.ack_set)
-            subscription.dispatch()
+        if request.txnid_most_bits or request.txnid_least_bits:
+            problem = NotAllowedError("this broker has no transactions")
+        elif known is None:
+            problem = ConsumerMissingError(f"consumer {request.consumer_id} is not connected")
+        else:
+            _acknowledge(*known, request)
         if request.HasField("request_id"):
             answer = BaseCommand(type=BaseCommand.ACK_RESPONSE)
             answer.ackResponse.consumer_id = request.consumer_id
             answer.ackResponse.request_id = request.request_id
+            if problem is not None:
+                answer.ackResponse.error = code_of(problem)
+                answer.ackResponse.message = str(problem)
             peer.send(answer)
 
     def redeliver(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
@@ -97,17 +108,17 @@ class ConsumerHandlers:
         except BrokerError as error:
             peer.error(request.request_id, error)
             return
-        peer.success(request.request_id)
+        peer.success_when_durable(self._broker.journal, request.request_id)
 
     def seek(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Put a subscription's cursor elsewhere; every consumer is closed and subscribes anew with empty queues."""
         request = command.seek
         try:
-            topic, subscription, _consumer = _known(peer, request.consumer_id)
+            topic, subscription, consumer = _known(peer, request.consumer_id)
             if request.HasField("message_publish_time"):
                 entry = topic.entry_at_time(request.message_publish_time)
             else:
-                entry = _position(topic, request.message_id)
+                entry = _position(topic, request.message_id, compacted=consumer.read_compacted)
         except BrokerError as error:
             peer.error(request.request_id, error)
             return
@@ -132,12 +143,10 @@ class ConsumerHandlers:
         body = answer.getLastMessageIdResponse
         body.request_id = request.request_id
         _set_id(body.consumer_mark_delete_position, topic, subscription.mark - 1)
-        last = _last_for(topic, consumer)
+        last = topic.last(compacted=consumer.read_compacted)
         _set_id(body.last_message_id, topic, last)
         if last >= 0:
-            metadata = metadata_of(topic.message(last))
-            if metadata.HasField("num_messages_in_batch"):
-                body.last_message_id.batch_index = metadata.num_messages_in_batch - 1
+            body.last_message_id.batch_index = last_index(topic, last)
         peer.send(answer)
 
     def stats(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
@@ -156,6 +165,7 @@ class ConsumerHandlers:
         body.connectedSince = datetime.fromtimestamp(consumer.connected_since, UTC).isoformat()
         body.type = subscription.kind_name or ""
         body.msgBacklog = subscription.backlog
+        body.blockedConsumerOnUnackedMsgs = consumer.blocked
         body.msgRateOut = consumer.delivered / max(time.time() - consumer.connected_since, 1.0)
         peer.send(answer)
 
@@ -163,7 +173,7 @@ class ConsumerHandlers:
 def _known(peer: Peer, consumer_id: int) -> tuple[Topic, Subscription, Consumer]:
     known = peer.consumers.get(consumer_id)
     if known is None:
-        raise NotFoundError(f"consumer {consumer_id} is not connected")
+        raise ConsumerMissingError(f"consumer {consumer_id} is not connected")
     return known
 
 
@@ -181,33 +191,44 @@ def _consumer(peer: Peer, request: CommandSubscribe) -> Consumer:
     )
 
 
+def _acknowledge(topic: Topic, subscription: Subscription, consumer: Consumer, request: CommandAck) -> None:
+    for message_id in request.message_id:
+        if message_id.ledgerId != topic.id or len(message_id.ack_set) > _WORDS_LIMIT:
+            continue
+        if request.ack_type == _CUMULATIVE:
+            subscription.acknowledge_through(message_id.entryId, message_id.ack_set)
+        else:
+            subscription.acknowledge(message_id.entryId, message_id.ack_set, consumer)
+    subscription.dispatch()
+
+
 def _start(topic: Topic, request: CommandSubscribe) -> int:
     """Return the entry at which a new subscription begins."""
     if request.start_message_rollback_duration_sec:
         return topic.entry_at_time(int((time.time() - request.start_message_rollback_duration_sec) * 1000))
+    compacted = request.read_compacted
     if request.HasField("start_message_id"):
         message_id = request.start_message_id
         # An id within a batch begins with that batch: the client skips what is before it.
         after = message_id.batch_index < 0 and message_id.entryId < _END - 1
-        return min(_position(topic, message_id) + after, topic.visible)
-    return topic.entries.first if request.initialPosition == _EARLIEST_INITIAL else topic.visible
+        return min(_position(topic, message_id, compacted=compacted) + after, topic.visible)
+    return topic.earliest(compacted=compacted) if request.initialPosition == _EARLIEST_INITIAL else topic.visible
 
 
-def _position(topic: Topic, message_id: MessageIdData) -> int:
+def _position(topic: Topic, message_id: MessageIdData, *, compacted: bool) -> int:
     """Return the entry that an id names, within what is there; the sentinels are earliest and latest."""
+    earliest = topic.earliest(compacted=compacted)
     if message_id.entryId == _MAXIMUM or message_id.ledgerId < topic.id:
-        return topic.entries.first
+        return earliest
     if message_id.entryId >= _END - 1 or message_id.ledgerId > topic.id:
         return topic.visible
-    return min(max(message_id.entryId, topic.entries.first), topic.visible)
+    return min(max(message_id.entryId, earliest), topic.visible)
 
 
-def _last_for(topic: Topic, consumer: Consumer) -> int:
-    """Return the last entry that a consumer can get: of a compacted topic the last that was kept."""
-    last = topic.last()
-    if consumer.read_compacted and last >= 0 and last < topic.compaction.horizon:
-        return topic.compaction.kept[-1] if topic.compaction.kept else -1
-    return last
+def last_index(topic: Topic, entry: int) -> int:
+    """Return the index of an entry's last message, -1 when it is no batch."""
+    metadata = metadata_of(topic.message(entry))
+    return metadata.num_messages_in_batch - 1 if metadata.HasField("num_messages_in_batch") else -1
 
 
 def _set_id(target: MessageIdData, topic: Topic, entry: int) -> None:

@@ -1,11 +1,14 @@
 """One client's connection: bytes in, frames to the handlers, frames out in one write per turn of the loop."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 
 from google.protobuf.message import DecodeError
 
-from magnetar_broker.errors import BrokerError, NotAllowedError
+from magnetar_broker.auth.authenticator import Certificate, Identity
+from magnetar_broker.errors import BrokerError, NotAllowedError, StorageError
+from magnetar_broker.store.journal import Journal
 from magnetar_broker.topics.consumer import Consumer, Delivery
 from magnetar_broker.topics.producers import Producer
 from magnetar_broker.topics.subscription import Subscription
@@ -14,9 +17,12 @@ from magnetar_broker.wire.frames import FrameError, FrameReader, command_frame, 
 from magnetar_broker.wire.proto import pulsar_api
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand
 
-_HIGH_WATER = 1024 * 1024
-_PENDING_LIMIT = 64 * 1024 * 1024
-_NO_BATCH = -1
+logger = logging.getLogger(__name__)
+
+_HIGH_WATER = 512 * 1024
+_UNREAD_LIMIT = 8 * 1024 * 1024
+_PENDING_LIMIT = 32 * 1024 * 1024
+_NO_REQUEST = (1 << 64) - 1
 
 Handler = Callable[["Peer", BaseCommand, memoryview], None]
 
@@ -27,11 +33,16 @@ class Peer(asyncio.Protocol):
     `handlers` maps a command's type to what answers it; `gone` is called when the connection has ended.
     """
 
-    def __init__(self, handlers: dict[int, Handler], gone: Callable[["Peer"], None]) -> None:
+    def __init__(self, handlers: Mapping[int, Handler], gone: Callable[["Peer"], None]) -> None:
         self.producers: dict[int, tuple[Topic, Producer]] = {}
         self.consumers: dict[int, tuple[Topic, Subscription, Consumer]] = {}
         self.address = ""
         self.local = ("127.0.0.1", 0)
+        self.certificate: Certificate | None = None
+        self.identity: Identity | None = None
+        self.connected = False
+        self.takes_challenges = False
+        self.challenged = False
         self.writable = True
         self._handlers = handlers
         self._gone = gone
@@ -41,6 +52,9 @@ class Peer(asyncio.Protocol):
         self._uncommitted = 0
         self._gathered = 0
         self._flushing = False
+        self._heard = True
+        self._pinged = False
+        self._not_read_for: set[str] = set()
         self._message = BaseCommand(type=BaseCommand.MESSAGE)
         self._receipt = BaseCommand(type=BaseCommand.SEND_RECEIPT)
 
@@ -54,17 +68,24 @@ class Peer(asyncio.Protocol):
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.address = f"{peer[0]}:{peer[1]}" if peer else ""
         self.local = (str(local[0]), int(local[1])) if local else self.local
+        self.certificate = transport.get_extra_info("peercert")
 
     def data_received(self, data: bytes) -> None:
         """Handle every complete frame."""
+        self._heard = True
         try:
             for command_bytes, rest in self._reader.feed(data):
                 self._handle(command_bytes, rest)
-        except (FrameError, DecodeError):
+                if self._transport is None or self._transport.is_closing():
+                    return
+        except (FrameError, DecodeError) as error:
+            logger.info("%s sent what is not Pulsar's protocol and is disconnected: %s", self.address, error)
             self.close()
 
     def _handle(self, command_bytes: memoryview, rest: memoryview) -> None:
         command = BaseCommand.FromString(bytes(command_bytes))
+        if not self.connected and command.type != BaseCommand.CONNECT:
+            raise FrameError("the first command must be CONNECT")
         handler = self._handlers.get(command.type)
         if handler is not None:
             handler(self, command, rest)
@@ -81,6 +102,7 @@ class Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Dispatch again."""
         self.writable = True
+        self._read_again("unread answers")
         for subscription in {each[1] for each in self.consumers.values()}:
             subscription.dispatch()
 
@@ -93,6 +115,33 @@ class Peer(asyncio.Protocol):
         for consumer_id in list(self.consumers):
             self.drop_consumer(consumer_id)
         self._gone(self)
+
+    def check_alive(self) -> None:
+        """Ask a silent client whether it lives; end the connection of one that does not answer until the next time."""
+        if self._transport is None or self._not_read_for:
+            return
+        if self._heard and self.connected:
+            self._heard = self._pinged = False
+        elif self._pinged or not self.connected:
+            logger.info("%s does not answer and is disconnected", self.address)
+            self._transport.abort()
+        else:
+            self._pinged = True
+            command = BaseCommand(type=BaseCommand.PING)
+            command.ping.SetInParent()
+            self.send(command)
+
+    def _stop_reading(self, reason: str) -> None:
+        if self._transport is not None and not self._not_read_for:
+            self._transport.pause_reading()
+        self._not_read_for.add(reason)
+
+    def _read_again(self, reason: str) -> None:
+        if reason in self._not_read_for:
+            self._not_read_for.remove(reason)
+            if self._transport is not None and not self._not_read_for:
+                self._heard = True
+                self._transport.resume_reading()
 
     def drop_consumer(self, consumer_id: int) -> None:
         """Let a consumer go; a subscription that is not durable goes with its last one."""
@@ -115,6 +164,10 @@ class Peer(asyncio.Protocol):
         command.error.error = code_of(error)
         command.error.message = str(error)
         self.send(command)
+
+    def success_when_durable(self, journal: Journal, request_id: int) -> None:
+        """Answer a request once all that it changed is on disk."""
+        journal.barrier(_Success(self, request_id))
 
     def success(self, request_id: int) -> None:
         """Answer a request that has no answer of its own."""
@@ -139,6 +192,9 @@ class Peer(asyncio.Protocol):
         self._gathered = 0
         if out and self._transport is not None:
             self._transport.write(b"".join(out))
+            if self._transport.get_write_buffer_size() > _UNREAD_LIMIT:
+                # Messages stop at the high water mark; answers go on, and this is where a client must read them.
+                self._stop_reading("unread answers")
 
     def close(self) -> None:
         """Close the connection after what is to be written."""
@@ -146,28 +202,37 @@ class Peer(asyncio.Protocol):
             self._flush()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def refuse(self, error: BrokerError) -> None:
+        """Tell why the client may not connect, and close the connection."""
+        self.error(_NO_REQUEST, error)
+        self.close()
+
     # What topics ask for.
 
     def receive(self, size: int) -> None:
         """Count bytes on their way to the disk; a client that is faster than the disk is not read for a while."""
         self._uncommitted += size
-        if self._uncommitted > _PENDING_LIMIT and self._transport is not None:
-            self._transport.pause_reading()
+        if self._uncommitted > _PENDING_LIMIT:
+            self._stop_reading("the disk")
 
     def committed(self, size: int) -> None:
         """Count bytes that have reached the disk."""
-        was_over = self._uncommitted > _PENDING_LIMIT
         self._uncommitted -= size
-        if was_over and self._uncommitted <= _PENDING_LIMIT and self._transport is not None:
-            self._transport.resume_reading()
+        if self._uncommitted <= _PENDING_LIMIT:
+            self._read_again("the disk")
 
-    def send_receipt(self, producer_id: int, sequence_id: int, highest: int, topic: Topic, entry: int) -> None:
+    def send_receipt(self, producer_id: int, sequence_id: int, highest: int, topic_id: int, entry: int) -> None:
         """Tell a producer that its message is durable."""
         receipt = self._receipt.send_receipt
         receipt.producer_id = producer_id
         receipt.sequence_id = sequence_id
         receipt.highest_sequence_id = highest
-        receipt.message_id.ledgerId = topic.id
+        receipt.message_id.ledgerId = topic_id if entry != _NO_REQUEST else entry
         receipt.message_id.entryId = entry
         self._write(command_frame(self._receipt))
 
@@ -213,6 +278,20 @@ class Peer(asyncio.Protocol):
         command.close_producer.producer_id = producer_id
         command.close_producer.request_id = 0
         self.send(command)
+
+
+class _Success:
+    """A request that waits for the disk."""
+
+    def __init__(self, peer: Peer, request_id: int) -> None:
+        self._peer = peer
+        self._request_id = request_id
+
+    def durable(self) -> None:
+        self._peer.success(self._request_id)
+
+    def failed(self, error: StorageError) -> None:
+        self._peer.error(self._request_id, error)
 
 
 def _request_id(command: BaseCommand) -> int | None:

@@ -1,18 +1,33 @@
 """Commands of producers."""
 
 import os
-from functools import partial
+import struct
+import time
 
 import crc32c
+from google.protobuf.message import DecodeError
 
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer, code_of
-from magnetar_broker.connection.schemas import from_wire
-from magnetar_broker.errors import BrokerError, InvalidError
+from magnetar_broker.connection.schemas import accept
+from magnetar_broker.errors import (
+    BrokerError,
+    ChecksumMismatchError,
+    MetadataError,
+    NotAllowedError,
+    QuotaExceededError,
+    QuotaExceededExceptionError,
+    StorageError,
+)
+from magnetar_broker.policies import EVICTION, EXCEPTION
+from magnetar_broker.topics.deduplication import Sequence
 from magnetar_broker.topics.producers import Producer
-from magnetar_broker.topics.topic import Topic
-from magnetar_broker.wire.frames import checksum_of
+from magnetar_broker.topics.topic import Topic, sequence_of
+from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE, checksum_of, metadata_of
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandProducer, CommandSend
+
+_BATCH_LIMIT = 1_000_000
+_NO_ENTRY = (1 << 64) - 1
 
 
 class ProducerHandlers:
@@ -24,23 +39,35 @@ class ProducerHandlers:
     def create(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Create a producer, which may have to wait for exclusive access."""
         request = command.producer
+        known = peer.producers.get(request.producer_id)
+        if known is not None:
+            # The client asks again for what it has: it gave the first request up too early.
+            _tell(peer, request.request_id, *known, ready=known[0].producers.holds(known[1]))
+            return
         try:
             topic = self._broker.get_or_create(request.topic)
-            version, fresh = topic.schemas.accept(from_wire(request.schema) if request.HasField("schema") else None)
-            if fresh:
-                self._broker.save_schemas(topic)
-            producer = self._producer(peer, request, version)
+            self._demand_room(topic)
+            version = accept(topic, request.schema if request.HasField("schema") else None)
+            producer = self._producer(peer, topic, request, version)
             if request.initial_subscription_name:
                 topic.subscribe(request.initial_subscription_name, durable=True, start=topic.visible)
-            peer.producers[producer.id] = (topic, producer)
             now = topic.producers.add(producer)
         except BrokerError as error:
-            peer.producers.pop(request.producer_id, None)
             peer.error(request.request_id, error)
             return
-        _tell(peer, request.request_id, producer, ready=now)
+        peer.producers[producer.id] = (topic, producer)
+        _tell(peer, request.request_id, topic, producer, ready=now)
 
-    def _producer(self, peer: Peer, request: CommandProducer, version: bytes) -> Producer:
+    def _demand_room(self, topic: Topic) -> None:
+        """Refuse a producer while its messages could not be kept."""
+        if self._broker.journal.failure is not None and topic.keeps:
+            raise self._broker.journal.failure
+        policy = topic.policies.quota.policy
+        if policy != EVICTION and topic.over_quota(time.time()):
+            kind = QuotaExceededExceptionError if policy == EXCEPTION else QuotaExceededError
+            raise kind("Cannot create producer on topic with backlog quota exceeded")
+
+    def _producer(self, peer: Peer, topic: Topic, request: CommandProducer, version: bytes) -> Producer:
         return Producer(
             id=request.producer_id,
             name=request.producer_name or f"{os.uname().nodename}-{os.urandom(6).hex()}",
@@ -48,7 +75,7 @@ class ProducerHandlers:
             access=request.producer_access_mode,
             epoch=request.epoch,
             topic_epoch=request.topic_epoch if request.HasField("topic_epoch") else None,
-            ready=lambda producer: _tell(peer, request.request_id, producer, ready=True),
+            ready=lambda producer: _tell(peer, request.request_id, topic, producer, ready=True),
             metadata={pair.key: pair.value for pair in request.metadata},
             schema_version=version,
         )
@@ -57,28 +84,28 @@ class ProducerHandlers:
         """Append a message or batch; it is receipted when it is durable."""
         request = command.send
         known = peer.producers.get(request.producer_id)
-        if known is None:
+        if known is None or not known[0].producers.holds(known[1]):
             # Fenced or closed a moment ago: the client hears of it by CLOSE_PRODUCER and sends again.
             return
         topic, producer = known
         entry = bytes(rest)
+        publication = _Publication(peer, topic, producer, request, len(entry))
         try:
-            _demand_sound(request, entry)
-            done = partial(self._durable, peer, topic, request.producer_id, request.sequence_id, len(entry))
-            topic.publish(entry, request.num_messages, partial(done, request.highest_sequence_id))
+            sequence = _demand_sound(request, entry, deduplicated=topic.deduplication is not None)
+            peer.receive(len(entry))
+            taken = topic.publish(entry, request.num_messages, publication, sequence)
+        except StorageError as error:
+            publication.refused(error)
+            return
         except BrokerError as error:
             _refuse(peer, request, error)
             return
-        peer.receive(len(entry))
+        if not taken:
+            # It came before; whether that is durable yet, the end of what is on its way tells.
+            self._broker.journal.barrier(_Repeated(publication))
+            return
         producer.messages += request.num_messages
         producer.bytes += len(entry)
-
-    def _durable(
-        self, peer: Peer, topic: Topic, producer_id: int, sequence_id: int, size: int, highest: int, entry: int
-    ) -> None:
-        peer.committed(size)
-        peer.send_receipt(producer_id, sequence_id, highest, topic, entry)
-        topic.dispatch_soon()
 
     def close(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Close a producer."""
@@ -89,12 +116,51 @@ class ProducerHandlers:
         peer.success(command.close_producer.request_id)
 
 
-def _tell(peer: Peer, request_id: int, producer: Producer, *, ready: bool) -> None:
+class _Publication:
+    """A message on its way to the disk, and who waits for its receipt."""
+
+    __slots__ = ("_highest", "_peer", "_producer", "_sequence_id", "_size", "_topic")
+
+    def __init__(self, peer: Peer, topic: Topic, producer: Producer, request: CommandSend, size: int) -> None:
+        self._peer = peer
+        self._topic = topic
+        self._producer = producer
+        self._sequence_id = request.sequence_id
+        self._highest = request.highest_sequence_id
+        self._size = size
+
+    def receipted(self, number: int) -> None:
+        self._peer.committed(self._size)
+        self._peer.send_receipt(self._producer.id, self._sequence_id, self._highest, self._topic.id, number)
+
+    def refused(self, error: StorageError) -> None:
+        """Close the producer: its client makes it anew and sends again, and hears the cause while it goes on."""
+        del error
+        self._peer.committed(self._size)
+        if self._topic.producers.holds(self._producer):
+            self._topic.producers.remove(self._producer)
+            self._peer.close_producer(self._producer.id)
+
+
+class _Repeated:
+    """A message that came before; its receipt waits for the first one's."""
+
+    def __init__(self, publication: _Publication) -> None:
+        self._publication = publication
+
+    def durable(self) -> None:
+        self._publication.receipted(_NO_ENTRY)
+
+    def failed(self, error: StorageError) -> None:
+        self._publication.refused(error)
+
+
+def _tell(peer: Peer, request_id: int, topic: Topic, producer: Producer, *, ready: bool) -> None:
     answer = BaseCommand(type=BaseCommand.PRODUCER_SUCCESS)
     body = answer.producer_success
     body.request_id = request_id
     body.producer_name = producer.name
-    body.last_sequence_id = -1
+    body.last_sequence_id = topic.deduplication.last(producer.name) if topic.deduplication is not None else -1
     body.schema_version = producer.schema_version
     body.producer_ready = ready
     if producer.topic_epoch is not None:
@@ -102,19 +168,22 @@ def _tell(peer: Peer, request_id: int, producer: Producer, *, ready: bool) -> No
     peer.send(answer)
 
 
-def _demand_sound(request: CommandSend, entry: bytes) -> None:
+def _demand_sound(request: CommandSend, entry: bytes, *, deduplicated: bool) -> Sequence | None:
+    """Refuse what no consumer could read: it would come back to each of them for ever."""
     if request.txnid_most_bits or request.txnid_least_bits:
-        raise InvalidError("this broker has no transactions")
+        raise NotAllowedError("this broker has no transactions")
+    if not 0 < request.num_messages <= _BATCH_LIMIT:
+        raise MetadataError(f"num_messages is {request.num_messages}; a batch has 1 to {_BATCH_LIMIT}")
+    if len(entry) > MAX_MESSAGE_SIZE + 10 * 1024:
+        raise NotAllowedError(f"Exceed maximum message size: {len(entry)} bytes; the limit is {MAX_MESSAGE_SIZE}")
     checked = checksum_of(entry)
     if checked is not None and crc32c.crc32c(checked[1]) != checked[0]:
         raise ChecksumMismatchError("the message was damaged on its way: its checksum is wrong")
-
-
-class ChecksumMismatchError(BrokerError):
-    """Raised when a message is not what its producer sent."""
-
-    code = "ChecksumError"
-    status = 400
+    try:
+        metadata_of(entry)
+    except (DecodeError, struct.error) as error:
+        raise MetadataError(f"the message's metadata can't be read: {error}") from None
+    return sequence_of(entry) if deduplicated else None
 
 
 def _refuse(peer: Peer, request: CommandSend, error: BrokerError) -> None:

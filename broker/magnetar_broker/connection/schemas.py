@@ -1,16 +1,29 @@
 """Commands about schemas, and their form on the wire."""
 
+import time
+
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.errors import BrokerError
 from magnetar_broker.topics.schemas import StoredSchema
+from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, Schema
 
 
 def from_wire(schema: Schema) -> StoredSchema:
     """Read a schema of the protocol."""
     properties = tuple((pair.key, pair.value) for pair in schema.properties)
-    return StoredSchema(schema.name, schema.type, schema.schema_data, properties)
+    return StoredSchema(schema.name, schema.type, schema.schema_data, properties, int(time.time() * 1000))
+
+
+def accept(topic: Topic, schema: Schema | None) -> bytes:
+    """Return the version of a client's schema on a topic, added if it is new. Raises IncompatibleSchemaError."""
+    stored = None if schema is None else from_wire(schema)
+    policies = topic.policies
+    version, fresh = topic.schemas.accept(stored, policies.strategy, updates=policies.schema_updates)
+    if fresh:
+        topic.save_schemas()
+    return version
 
 
 class SchemaHandlers:
@@ -44,10 +57,7 @@ class SchemaHandlers:
         body = answer.getOrCreateSchemaResponse
         body.request_id = request.request_id
         try:
-            topic = self._broker.get_or_create(request.topic)
-            body.schema_version, fresh = topic.schemas.accept(from_wire(request.schema))
-            if fresh:
-                self._broker.save_schemas(topic)
+            body.schema_version = accept(self._broker.get_or_create(request.topic), request.schema)
         except BrokerError as error:
             body.error_code, body.error_message = code_of(error), str(error)
         peer.send(answer)

@@ -1,12 +1,12 @@
-"""Commands of a connection as a whole: greeting, keep-alive, where topics are, and what is refused."""
+"""Commands of a connection as a whole: greeting, credentials, keep-alive, where topics are, and what is refused."""
 
-import re
+import time
 
+from magnetar_broker.auth.authenticator import Authenticator
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer, code_of
-from magnetar_broker.errors import BrokerError, InvalidError
+from magnetar_broker.errors import AuthenticationError, BrokerError, NotAllowedError
 from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE
-from magnetar_broker.wire.proto import pulsar_api
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand
 
 SERVER_VERSION = "Magnetar-Broker"
@@ -17,17 +17,64 @@ _CONNECT, _FAILED = 1, 2
 class SessionHandlers:
     """Answers what concerns no single producer or consumer; `advertised_url` replaces the socket's own address."""
 
-    def __init__(self, broker: Broker, advertised_url: str | None) -> None:
+    def __init__(self, broker: Broker, authenticator: Authenticator, advertised_url: str | None, *, tls: bool) -> None:
         self._broker = broker
+        self._authenticator = authenticator
         self._advertised_url = advertised_url
+        self._tls = tls
 
     def connect(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Greet a client in its own or our protocol version, whichever is older."""
+        request = command.connect
+        if peer.connected:
+            peer.refuse(NotAllowedError("this connection is already established"))
+            return
+        if self._authenticator.enabled:
+            try:
+                method, data = request.auth_method_name, request.auth_data
+                peer.identity = self._authenticator.identify(method, data, peer.certificate)
+            except AuthenticationError as error:
+                peer.refuse(error)
+                return
+        peer.connected = True
+        peer.takes_challenges = request.feature_flags.supports_auth_refresh
         answer = BaseCommand(type=BaseCommand.CONNECTED)
         answer.connected.server_version = SERVER_VERSION
-        answer.connected.protocol_version = min(command.connect.protocol_version, _PROTOCOL_VERSION)
+        answer.connected.protocol_version = min(request.protocol_version, _PROTOCOL_VERSION)
         answer.connected.max_message_size = MAX_MESSAGE_SIZE
+        answer.connected.feature_flags.supports_topic_watchers = True
         peer.send(answer)
+
+    def check_credentials(self, peer: Peer) -> None:
+        """Ask for new credentials when a client's have expired; end its connection when it has none."""
+        identity = peer.identity
+        if identity is None or not identity.expired(time.time()):
+            return
+        if not peer.takes_challenges or peer.challenged:
+            peer.refuse(AuthenticationError("the credentials have expired"))
+            return
+        peer.challenged = True
+        challenge = BaseCommand(type=BaseCommand.AUTH_CHALLENGE)
+        challenge.authChallenge.server_version = SERVER_VERSION
+        challenge.authChallenge.protocol_version = _PROTOCOL_VERSION
+        challenge.authChallenge.challenge.auth_method_name = identity.method
+        challenge.authChallenge.challenge.auth_data = b"PulsarAuthRefresh"
+        peer.send(challenge)
+
+    def take_response(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+        """Take new credentials: they must name the same role."""
+        if peer.identity is None:
+            return
+        response = command.authResponse.response
+        try:
+            fresh = self._authenticator.identify(response.auth_method_name, response.auth_data, peer.certificate)
+        except AuthenticationError as error:
+            peer.refuse(error)
+            return
+        if fresh.role != peer.identity.role:
+            peer.refuse(AuthenticationError(f"the new credentials are of {fresh.role}, not of {peer.identity.role}"))
+            return
+        peer.identity, peer.challenged = fresh, False
 
     def ping(self, peer: Peer, _command: BaseCommand, _rest: memoryview) -> None:
         """Answer a keep-alive."""
@@ -56,47 +103,21 @@ class SessionHandlers:
         answer = BaseCommand(type=BaseCommand.LOOKUP_RESPONSE)
         body = answer.lookupTopicResponse
         body.request_id = command.lookupTopic.request_id
-        body.brokerServiceUrl = self._advertised_url or f"pulsar://{_host(peer.local[0])}:{peer.local[1]}"
+        scheme = "pulsar+ssl" if self._tls else "pulsar"
+        url = self._advertised_url or f"{scheme}://{_host(peer.local[0])}:{peer.local[1]}"
+        if url.startswith("pulsar+ssl:"):
+            body.brokerServiceUrlTls = url
+        else:
+            body.brokerServiceUrl = url
         body.response = _CONNECT
         body.authoritative = True
         peer.send(answer)
 
-    def topics_of_namespace(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
-        """List a namespace's topics, for a subscription to a pattern."""
-        request = command.getTopicsOfNamespace
-        answer = BaseCommand(type=BaseCommand.GET_TOPICS_OF_NAMESPACE_RESPONSE)
-        body = answer.getTopicsOfNamespaceResponse
-        body.request_id = request.request_id
-        try:
-            topics = self._broker.topics_of(request.namespace)
-            if request.topics_pattern:
-                pattern = re.compile(request.topics_pattern)
-                topics = [topic for topic in topics if pattern.fullmatch(topic)]
-                body.filtered = True
-        except re.error as error:
-            peer.error(request.request_id, InvalidError(f"topics_pattern {request.topics_pattern!r}: {error}"))
-            return
-        except BrokerError as error:
-            peer.error(request.request_id, error)
-            return
-        body.topics.extend(topics)
-        peer.send(answer)
-
-    def new_transaction(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
-        """Refuse transactions as a broker without them does."""
-        answer = BaseCommand(type=BaseCommand.NEW_TXN_RESPONSE)
-        answer.newTxnResponse.request_id = command.newTxn.request_id
-        answer.newTxnResponse.error = pulsar_api.TransactionCoordinatorNotFound
-        answer.newTxnResponse.message = "this broker has no transactions"
-        peer.send(answer)
-
-    def connect_coordinator(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
-        """Refuse the connection to a transaction coordinator."""
-        answer = BaseCommand(type=BaseCommand.TC_CLIENT_CONNECT_RESPONSE)
-        answer.tcClientConnectResponse.request_id = command.tcClientConnectRequest.request_id
-        answer.tcClientConnectResponse.error = pulsar_api.NotAllowedError
-        answer.tcClientConnectResponse.message = "this broker has no transactions"
-        peer.send(answer)
+    def refuse_transaction(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+        """Refuse transactions as a Pulsar with its coordinator switched off does."""
+        for _field, body in command.ListFields():
+            if hasattr(body, "request_id"):
+                peer.error(body.request_id, NotAllowedError("Transaction manager is not enabled"))
 
 
 def _host(address: str) -> str:

@@ -1,200 +1,352 @@
 """One append-only journal for everything: segments of checked records, synced in groups off the event loop.
 
-A record is `[size][crc32c][kind][topic id][entry id][count][body]`, of two kinds: an entry of a topic, and a setting (a key
-with a JSON value, or none when it is deleted). At the start of each segment all settings are written again, so that it is
-needed only for the entries in it. What is torn at the end of the last segment was never receipted, and is cut off.
+At the head of each segment all settings are written again, and what is not among them is gone; so a segment is needed
+only for the entries in it. What is torn at the end of the last segment was never receipted, and is cut off. When the disk
+refuses, the files are cut back to what is durable, everyone who waits is told, and every second a fresh segment is tried
+until one is taken.
 """
 
 import asyncio
-import contextlib
-import json
+import logging
+import mmap
 import os
-import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import crc32c
+from magnetar_broker.errors import DamagedError, StorageError
+from magnetar_broker.store.records import (
+    ENTRY,
+    HEAD_SIZE,
+    SETTING,
+    Damage,
+    body_of,
+    encode_head,
+    encode_setting,
+    place,
+    position_of,
+    scan,
+    segment_of,
+)
 
-from magnetar_broker.errors import StartError, StorageError
-
-ENTRY, SETTING = 1, 2
-_HEAD = struct.Struct(">IIBIQI")
-_CHECKED_FROM = 8
-SEGMENT_SIZE = 64 * 1024 * 1024
+SEGMENT_SIZE = 32 * 1024 * 1024
+HEAD_BEGINS, HEAD_ENDS = "head/begin", "head/end"
 _NAME = "journal-{:08d}.log"
+_RETRY_INTERVAL = 1.0
+_READABLE = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Record:
-    """One record as it is replayed; `position` is where its body stands in its segment."""
+class Waiter(Protocol):
+    """Waits for a record to be durable; one of the two is called, once."""
 
-    kind: int
-    topic_id: int
-    entry_id: int
-    count: int
-    body: bytes
-    segment: int
-    position: int
+    def durable(self) -> None:
+        """Take note that the record is on disk."""
+
+    def failed(self, error: StorageError) -> None:
+        """Take note that the record is not, and never will be."""
+
+
+class ReplaySink(Protocol):
+    """Takes in what the journal holds, oldest first."""
+
+    def entry(self, topic_id: int, entry_id: int, count: int, where: int, size: int) -> None:
+        """Take an entry; a later one with the same ids replaces it."""
+
+    def setting(self, key: str, value: object) -> None:
+        """Take a setting."""
+
+    def damage(self, segment: int, path: Path, damage: Damage) -> None:
+        """Take note of damage."""
 
 
 class Journal:
-    """The journal of one data directory. `append` returns at once; what was appended is durable when its callback runs.
+    """The journal of one data directory. `append` returns at once; its waiter hears when the record is durable.
 
-    `settings` gives all current settings, for the head of a new segment.
+    `settings` gives all current settings, for the head of a new segment. `rolled_back` is called after a failure, before
+    the waiters hear of it: what was appended and is not durable is gone. `live` has the bytes of each segment that are
+    still wanted; who drops or moves entries keeps it right.
     """
 
-    def __init__(self, directory: Path, settings: Callable[[], Iterator[tuple[str, object]]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Callable[[], Iterator[tuple[str, object]]],
+        rolled_back: Callable[[], None],
+        segment_size: int = SEGMENT_SIZE,
+    ) -> None:
         self._directory = directory
         self._settings = settings
+        self._rolled_back = rolled_back
+        self._segment_size = segment_size
         self._files: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._durable_ends: dict[int, int] = {}
         self._segment = 0
-        self._position = 0
         self._buffer: list[tuple[int, list[bytes]]] = []
-        self._callbacks: list[Callable[[], None]] = []
+        self._waiters: list[Waiter] = []
+        self._missed: list[tuple[str, object]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._syncing: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self.live: dict[int, int] = {}
         self.failure: StorageError | None = None
 
-    @property
-    def segments(self) -> list[int]:
-        """The numbers of the segments that are kept, the one being written last."""
-        return sorted(self._files)
+    # Opening.
 
-    def replay(self) -> Iterator[Record]:
-        """Open the journal and yield all that it holds, oldest first; must be run to its end before anything else."""
+    def replay(self, sink: ReplaySink) -> None:
+        """Open the journal and give all that it holds to `sink`. Raises OSError."""
         self._directory.mkdir(parents=True, exist_ok=True)
         numbers = sorted(int(path.stem.split("-")[1]) for path in self._directory.glob("journal-*.log"))
-        begun = [n for n in numbers if (self._directory / _NAME.format(n)).stat().st_size]
         for number in numbers or [1]:
-            yield from self._replay_segment(number, last=not begun or number >= begun[-1])
+            self._open(number)
+            self._replay_segment(number, sink)
+        self._sync_directory()
 
-    def _replay_segment(self, number: int, *, last: bool) -> Iterator[Record]:
-        path = self._directory / _NAME.format(number)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._files[number] = descriptor
+    def _replay_segment(self, number: int, sink: ReplaySink) -> None:
+        path = self._path(number)
+        size = os.fstat(self._files[number]).st_size
+        end = 0
+        if size:
+            with mmap.mmap(self._files[number], size, access=mmap.ACCESS_READ) as data:
+                end = scan(data, _SegmentSink(number, path, sink))
+        if end < size:
+            logger.warning("%s: the last %d bytes were never written whole, and are cut off", path, size - end)
+            os.ftruncate(self._files[number], end)
+        self._ends[number] = self._durable_ends[number] = end
+
+    def _open(self, number: int) -> None:
+        self._files[number] = os.open(self._path(number), _READABLE, 0o644)
+        self._ends[number] = self._durable_ends[number] = 0
+        self.live.setdefault(number, 0)
         self._segment = number
-        end = os.fstat(descriptor).st_size
-        at = 0
-        with open(descriptor, "rb", buffering=1 << 20, closefd=False) as file:
-            while (record := _read(file.read, number, at, path, last=last)) is not None:
-                yield record
-                at = record.position + len(record.body)
-        if at < end:
-            if not last:
-                raise StartError(_damage(path, at))
-            os.ftruncate(descriptor, at)
-        self._position = at
 
-    def append(
-        self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes, *, done: Callable[[], None] | None
-    ) -> tuple[int, int]:
-        """Append a record; returns the segment and the position of its body. `done` is called once it is durable."""
+    def _path(self, number: int) -> Path:
+        return self._directory / _NAME.format(number)
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    # Appending.
+
+    def append(self, topic_id: int, entry_id: int, count: int, body: bytes, waiter: Waiter | None) -> int:
+        """Append an entry; returns its place. Raises StorageError while the disk refuses."""
+        return self._append(ENTRY, topic_id, entry_id, count, body, waiter)
+
+    def set(self, key: str, value: object) -> None:
+        """Append a setting; None deletes its key. While the disk refuses it is remembered."""
+        if self.failure is None:
+            self._append(SETTING, 0, 0, 0, encode_setting(key, value), None)
+        else:
+            self._missed.append((key, value))
+
+    def barrier(self, waiter: Waiter) -> None:
+        """Call a waiter once all that was appended until now is durable."""
+        if self.failure is not None:
+            waiter.failed(self.failure)
+        elif self._syncing is None:
+            waiter.durable()
+        else:
+            self._waiters.append(waiter)
+
+    async def settled(self) -> None:
+        """Wait until all that was appended until now is durable. Raises StorageError."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.barrier(_FutureWaiter(future))
+        await future
+
+    def _append(self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes, waiter: Waiter | None) -> int:
         if self.failure is not None:
             raise self.failure
-        if self._position > SEGMENT_SIZE:
+        if self._ends[self._segment] > self._segment_size:
             self._roll()
-        place = self._place(kind, topic_id, entry_id, count, body)
-        if done is not None:
-            self._callbacks.append(done)
+        where = self._place(kind, topic_id, entry_id, count, body)
+        if waiter is not None:
+            self._waiters.append(waiter)
+        self._sync_soon()
+        return where
+
+    def _place(self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes) -> int:
+        segment = self._segment
+        if not self._buffer or self._buffer[-1][0] != segment:
+            self._buffer.append((segment, []))
+        self._buffer[-1][1].extend((encode_head(kind, topic_id, entry_id, count, body), body))
+        position = self._ends[segment] + HEAD_SIZE
+        self._ends[segment] = position + len(body)
+        return place(segment, position)
+
+    def _roll(self) -> None:
+        """Begin a new segment with all settings; what is buffered still goes to the old one."""
+        try:
+            self._open(self._segment + 1)
+        except OSError as error:
+            # The old segment has no limit but the disk's: it grows until a new one can be had.
+            logger.warning("%s: no new file: %s", self._directory, error.strerror)
+            return
+        self._place_settings()
+
+    def _place_settings(self) -> None:
+        for key, value in [(HEAD_BEGINS, None), *self._settings(), (HEAD_ENDS, None)]:
+            self._place(SETTING, 0, 0, 0, encode_setting(key, value))
+
+    # Syncing.
+
+    def _sync_soon(self) -> None:
         if self._syncing is None:
             self._syncing = asyncio.get_running_loop().create_task(self._sync(), name="journal sync")
-        return place
-
-    def _place(self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes) -> tuple[int, int]:
-        head = _HEAD.pack(len(body), 0, kind, topic_id, entry_id, count)
-        checksum = crc32c.crc32c(body, crc32c.crc32c(head[_CHECKED_FROM:]))
-        if not self._buffer or self._buffer[-1][0] != self._segment:
-            self._buffer.append((self._segment, []))
-        self._buffer[-1][1].extend((_HEAD.pack(len(body), checksum, kind, topic_id, entry_id, count), body))
-        position = self._position + _HEAD.size
-        self._position = position + len(body)
-        return self._segment, position
-
-    def set(self, key: str, value: object, done: Callable[[], None] | None = None) -> None:
-        """Append a setting; None deletes its key."""
-        self.append(SETTING, 0, 0, 0, _setting(key, value), done=done)
 
     async def _sync(self) -> None:
         """Write and sync what has gathered, until nothing has: each sync takes all that came during the one before."""
         loop = asyncio.get_running_loop()
-        while self._buffer and self.failure is None:
+        while self._buffer:
             groups, self._buffer = self._buffer, []
-            callbacks, self._callbacks = self._callbacks, []
+            waiters, self._waiters = self._waiters, []
             try:
                 await loop.run_in_executor(self._thread, self._write, groups)
             except OSError as error:
-                self.failure = StorageError(f"the journal can't be written: {error.strerror}; free space and restart")
+                self._waiters = waiters + self._waiters
+                self._fail(error)
                 break
-            for callback in callbacks:
-                callback()
+            if self.failure is not None:
+                self._recover()
+            for waiter in waiters:
+                waiter.durable()
         self._syncing = None
 
     def _write(self, groups: list[tuple[int, list[bytes]]]) -> None:
         for segment, chunks in groups:
             view = memoryview(b"".join(chunks))
+            written = len(view)
             while view:
                 view = view[os.write(self._files[segment], view) :]
             os.fdatasync(self._files[segment])
+            if not self._durable_ends[segment]:
+                self._sync_directory()
+            self._durable_ends[segment] += written
 
-    def _roll(self) -> None:
-        """Begin a new segment with all settings; what is buffered still goes to the old one."""
-        number = self._segment + 1
-        path = self._directory / _NAME.format(number)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_TRUNC
-        self._files[number] = os.open(path, flags, 0o644)
-        self._segment, self._position = number, 0
-        for key, value in self._settings():
-            self._place(SETTING, 0, 0, 0, _setting(key, value))
+    def _fail(self, error: OSError) -> None:
+        """Cut the files back to what is durable, and try a new segment every second: its head has all settings."""
+        first = self.failure is None
+        self.failure = self._failure_of(error)
+        if first:
+            logger.error("%s", self.failure)
+        self._buffer.clear()
+        for segment, end in self._durable_ends.items():
+            if self._ends[segment] != end:
+                os.ftruncate(self._files[segment], end)
+                self._ends[segment] = end
+        waiters, self._waiters = self._waiters, []
+        self._rolled_back()
+        for waiter in waiters:
+            waiter.failed(self.failure)
+        self._retry = asyncio.get_running_loop().call_later(_RETRY_INTERVAL, self._try_again)
 
-    def read(self, segment: int, position: int, size: int) -> bytes:
-        """Return the bytes of a durable body."""
-        return os.pread(self._files[segment], size, position)
+    def _recover(self) -> None:
+        self.failure = None
+        logger.warning("%s can be written again", self._directory)
+        missed, self._missed = self._missed, []
+        for key, value in missed:
+            self.set(key, value)
 
-    def drop_before(self, segment: int) -> None:
-        """Delete the segments before the one given: nothing needs them any more."""
-        for number in [number for number in self._files if number < min(segment, self._segment)]:
-            os.close(self._files.pop(number))
-            (self._directory / _NAME.format(number)).unlink()
+    def _failure_of(self, error: OSError) -> StorageError:
+        return StorageError(f"{self._directory} can't be written: {error.strerror}; make room and it goes on by itself")
+
+    def _try_again(self) -> None:
+        try:
+            self._drop_empty()
+            self._open(self._segment + 1)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._missed.clear()
+        self._place_settings()
+        self._sync_soon()
+
+    def _drop_empty(self) -> None:
+        for number in [number for number, end in self._durable_ends.items() if not end and number > 1]:
+            self.delete(number)
+
+    # Reading and deleting.
+
+    def read(self, where: int, size: int) -> bytes:
+        """Return the bytes of a durable body. Raises DamagedError."""
+        segment = segment_of(where)
+        record = os.pread(self._files[segment], HEAD_SIZE + size, position_of(where) - HEAD_SIZE)
+        body = body_of(record)
+        if body is None:
+            raise DamagedError(f"{self._path(segment)}: the record at byte {position_of(where) - HEAD_SIZE} is damaged")
+        return body
+
+    @property
+    def sealed(self) -> dict[int, int]:
+        """The sizes of the segments, oldest first, that get nothing any more and whose settings a later one holds."""
+        if not self._durable_ends[self._segment]:
+            return {}
+        ends = sorted(self._durable_ends.items())
+        return {number: end for number, end in ends if number < self._segment and end == self._ends[number]}
+
+    @property
+    def segment(self) -> int:
+        """The number of the segment that is being written."""
+        return self._segment
+
+    @property
+    def size(self) -> int:
+        """The bytes of all segments."""
+        return sum(self._ends.values())
+
+    def delete(self, segment: int) -> None:
+        """Delete a sealed segment; all settings must be durable in a later one, and nothing may want its entries."""
+        os.close(self._files.pop(segment))
+        for table in (self._ends, self._durable_ends, self.live):
+            table.pop(segment, None)
+        self._path(segment).unlink()
 
     async def close(self) -> None:
         """Make everything durable and close the files."""
         while self._syncing is not None:
             await self._syncing
+        if self._retry is not None:
+            self._retry.cancel()
         self._thread.shutdown()
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
 
 
-def _setting(key: str, value: object) -> bytes:
-    return json.dumps([key, value], separators=(",", ":")).encode()
+class _FutureWaiter:
+    """Waits in a coroutine."""
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+
+    def durable(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def failed(self, error: StorageError) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
 
 
-def _read(read: Callable[[int], bytes], segment: int, at: int, path: Path, *, last: bool) -> Record | None:
-    """Read one record; None at the end, or where the last segment's end is torn."""
-    head = read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    size, checksum, kind, topic_id, entry_id, count = _HEAD.unpack(head)
-    body = read(size)
-    if len(body) == size and crc32c.crc32c(body, crc32c.crc32c(head[_CHECKED_FROM:])) == checksum:
-        return Record(kind, topic_id, entry_id, count, body, segment, at + _HEAD.size)
-    if last and _is_tail(path, at, size):
-        return None
-    raise StartError(_damage(path, at))
+class _SegmentSink:
+    """Gives a segment's records their places."""
 
+    def __init__(self, segment: int, path: Path, sink: ReplaySink) -> None:
+        self._segment = segment
+        self._base = place(segment, 0)
+        self._path = path
+        self._sink = sink
+        self.setting = sink.setting
 
-def _is_tail(path: Path, at: int, size: int) -> bool:
-    """Whether no whole record stands after a broken one: then it was being written when the broker ended."""
-    with contextlib.suppress(OSError):
-        return path.stat().st_size <= at + _HEAD.size + size
-    return False
+    def entry(self, topic_id: int, entry_id: int, count: int, position: int, size: int) -> None:
+        self._sink.entry(topic_id, entry_id, count, self._base | position, size)
 
-
-def _damage(path: Path, at: int) -> str:
-    return (
-        f"{path}: the record at byte {at} is damaged (its checksum is wrong), and others follow it. "
-        "Restore the file from a copy, or cut it at that byte and lose what follows."
-    )
+    def damage(self, damage: Damage) -> None:
+        self._sink.damage(self._segment, self._path, damage)

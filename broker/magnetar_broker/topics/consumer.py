@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+_UNACKNOWLEDGED_LIMIT = 50_000
+
 
 class ConsumerLink(Protocol):
     """What a subscription asks of a consumer's connection."""
@@ -41,7 +43,11 @@ class Delivery:
 
 @dataclass(eq=False, slots=True)
 class Consumer:
-    """One consumer of a subscription; `pending` holds the entries that it has and has not acknowledged."""
+    """One consumer of a subscription.
+
+    `pending` holds the entries that it has and has not acknowledged, with their counts of messages, where entries go to
+    several consumers; one that gets everything in order needs no such book.
+    """
 
     id: int
     name: str
@@ -54,15 +60,36 @@ class Consumer:
     key_ranges: tuple[tuple[int, int], ...] = ()
     permits: int = 0
     pending: dict[int, int] = field(default_factory=dict)
+    unacknowledged: int = 0
     delivered: int = 0
+    delivered_bytes: int = 0
+    redelivered: int = 0
     connected_since: float = field(default_factory=time.time)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it has too much that it has not acknowledged, as Pulsar counts: 50 000 messages."""
+        return self.unacknowledged >= _UNACKNOWLEDGED_LIMIT
 
     @property
     def ready(self) -> bool:
         """Whether the consumer wants an entry and can take it."""
-        return self.permits > 0 and self.link.writable
+        return self.permits > 0 and self.unacknowledged < _UNACKNOWLEDGED_LIMIT and self.link.writable
 
-    @property
-    def unacknowledged(self) -> int:
-        """How many messages are with the consumer."""
-        return sum(self.pending.values())
+    def hold(self, entry: int, count: int) -> None:
+        """Note an entry as pending."""
+        self.pending[entry] = count
+        self.unacknowledged += count
+
+    def let_go(self, entry: int) -> bool:
+        """Note that an entry is pending no more; returns whether it was."""
+        count = self.pending.pop(entry, None)
+        if count is None:
+            return False
+        self.unacknowledged -= count
+        return True
+
+    def let_all_go(self) -> None:
+        """Note that nothing is pending."""
+        self.pending.clear()
+        self.unacknowledged = 0

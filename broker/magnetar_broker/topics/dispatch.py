@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from magnetar_broker.topics.consumer import Consumer
+from magnetar_broker.wire.proto.pulsar_api import MessageMetadata
 
 EXCLUSIVE, SHARED, FAILOVER, KEY_SHARED = range(4)
 KIND_NAMES = ("Exclusive", "Shared", "Failover", "Key_Shared")
+UNACKNOWLEDGED_LIMIT = 200_000
 
 
 class Source(Protocol):
@@ -26,11 +28,14 @@ class Source(Protocol):
     def done(self, entry: int) -> bool:
         """Whether an entry is acknowledged."""
 
-    def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> None:
-        """Send an entry: it becomes pending with the consumer and costs permits."""
+    def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> int:
+        """Send an entry, which costs permits; returns how many messages it held, 0 when it turned out to be lost."""
 
-    def data(self, entry: int) -> bytes:
-        """Return an entry's bytes."""
+    def metadata(self, entry: int) -> MessageMetadata | None:
+        """Return an entry's metadata, None when it turned out to be lost."""
+
+    def may_be_delayed(self, entry: int) -> bool:
+        """Whether an entry's metadata may say when it is to be delivered: a guess that costs no parsing."""
 
 
 class Dispatcher(Protocol):
@@ -51,8 +56,11 @@ class Dispatcher(Protocol):
     def redeliver(self, consumer: Consumer, entries: Iterable[int] | None) -> None:
         """Deliver again what a consumer has: some entries, or all."""
 
-    def acknowledged(self, entry: int) -> None:
-        """Forget an entry that is acknowledged."""
+    def acknowledged(self, entry: int, consumer: Consumer | None) -> None:
+        """Forget an entry that is acknowledged, by `consumer` where one did it."""
+
+    def acknowledged_before(self, entry: int) -> None:
+        """Forget all entries before one."""
 
     def reset(self) -> None:
         """Begin again at the mark."""

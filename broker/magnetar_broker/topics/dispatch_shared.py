@@ -1,15 +1,11 @@
 """Shared: entries go round among the consumers; what comes back goes to whoever is next."""
 
-import asyncio
 import heapq
-import time
 from collections.abc import Iterable
 
 from magnetar_broker.topics.consumer import Consumer
-from magnetar_broker.topics.dispatch import SHARED, Source
-from magnetar_broker.wire.frames import metadata_of
-
-_DELIVER_AT_TAG = b"\x98\x01"
+from magnetar_broker.topics.delays import Delays
+from magnetar_broker.topics.dispatch import SHARED, UNACKNOWLEDGED_LIMIT, Source
 
 
 class SharedDispatcher:
@@ -25,8 +21,7 @@ class SharedDispatcher:
         self._again: list[int] = []
         self._waiting: set[int] = set()
         self._redeliveries: dict[int, int] = {}
-        self._later: list[tuple[int, int]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._delays = Delays(self.dispatch)
 
     @property
     def active(self) -> Consumer | None:
@@ -48,49 +43,71 @@ class SharedDispatcher:
         mine = [entry for entry in (consumer.pending if entries is None else entries) if entry in consumer.pending]
         for entry in mine:
             self._redeliveries[entry] = self._redeliveries.get(entry, 0) + 1
+        consumer.redelivered += len(mine)
         self._put_back(consumer, mine)
 
     def _put_back(self, consumer: Consumer, entries: Iterable[int]) -> None:
         for entry in entries:
-            consumer.pending.pop(entry, None)
-            if not self._source.done(entry) and entry not in self._waiting:
-                self._waiting.add(entry)
-                heapq.heappush(self._again, entry)
+            consumer.let_go(entry)
+            self._queue(entry)
 
-    def acknowledged(self, entry: int) -> None:
+    def _queue(self, entry: int) -> None:
+        if not self._source.done(entry) and entry not in self._waiting:
+            self._waiting.add(entry)
+            heapq.heappush(self._again, entry)
+
+    def acknowledged(self, entry: int, consumer: Consumer | None) -> None:
         """Forget an entry, whichever consumer has it."""
         self._redeliveries.pop(entry, None)
-        for consumer in self._consumers:
-            if consumer.pending.pop(entry, None) is not None:
+        if consumer is not None and consumer.let_go(entry):
+            return
+        for other in self._consumers:
+            if other.let_go(entry):
                 return
+
+    def acknowledged_before(self, entry: int) -> None:
+        """Forget all entries before one."""
+        for consumer in self._consumers:
+            for pending in [number for number in consumer.pending if number < entry]:
+                consumer.let_go(pending)
+        self._redeliveries = {number: times for number, times in self._redeliveries.items() if number >= entry}
 
     def reset(self) -> None:
         """Begin again at the mark."""
         self._position = self._source.mark
-        self._again, self._later = [], []
+        self._again = []
         self._waiting.clear()
         self._redeliveries.clear()
+        self._delays.clear()
         for consumer in self._consumers:
-            consumer.pending.clear()
+            consumer.let_all_go()
 
     def dispatch(self) -> None:
         """Send entries in turns while somebody has permits."""
-        self._wake_delayed()
-        while (consumer := self._next_consumer()) is not None:
-            entry = self._next_entry()
-            if entry is None:
+        for entry in self._delays.ripe():
+            self._queue(entry)
+        ready = self._ready()
+        unacknowledged = sum(consumer.unacknowledged for consumer in self._consumers)
+        while ready and unacknowledged < UNACKNOWLEDGED_LIMIT:
+            entry_or_none = self._next_entry()
+            if entry_or_none is None:
                 return
-            self._source.deliver(consumer, entry, self._redeliveries.get(entry, 0))
+            self._turn += 1
+            consumer = ready[self._turn % len(ready)]
+            count = self._source.deliver(consumer, entry_or_none, self._redeliveries.get(entry_or_none, 0))
+            if count:
+                consumer.hold(entry_or_none, count)
+                unacknowledged += count
+            if not consumer.ready:
+                ready = self._ready()
 
-    def _next_consumer(self) -> Consumer | None:
-        """Return the next ready consumer of the best priority that has one."""
+    def _ready(self) -> list[Consumer]:
+        """Return the ready consumers of the best priority that has one."""
         ready = [consumer for consumer in self._consumers if consumer.ready]
         if not ready:
-            return None
+            return ready
         level = min(consumer.priority for consumer in ready)
-        best = [consumer for consumer in ready if consumer.priority == level]
-        self._turn += 1
-        return best[self._turn % len(best)]
+        return [consumer for consumer in ready if consumer.priority == level]
 
     def _next_entry(self) -> int | None:
         while self._again:
@@ -105,34 +122,12 @@ class SharedDispatcher:
         return None
 
     def _delay(self, entry: int) -> bool:
-        """Put an entry aside when its producer wants it delivered later; a parse only where the field may be there."""
-        data = self._source.data(entry)
-        if _DELIVER_AT_TAG not in data[:4096]:
+        """Put an entry aside when its producer wants it delivered later."""
+        if not self._source.may_be_delayed(entry):
             return False
-        due = metadata_of(data).deliver_at_time
-        if due <= time.time() * 1000:
-            return False
-        heapq.heappush(self._later, (due, entry))
-        self._set_timer()
-        return True
-
-    def _wake_delayed(self) -> None:
-        now = time.time() * 1000
-        while self._later and self._later[0][0] <= now:
-            _, entry = heapq.heappop(self._later)
-            if entry not in self._waiting:
-                self._waiting.add(entry)
-                heapq.heappush(self._again, entry)
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        self.close()
-        if self._later:
-            delay = max(0.0, self._later[0][0] / 1000 - time.time()) + 0.001
-            self._timer = asyncio.get_running_loop().call_later(delay, self.dispatch)
+        metadata = self._source.metadata(entry)
+        return metadata is not None and self._delays.add(entry, metadata.deliver_at_time)
 
     def close(self) -> None:
         """Cancel the timer of delayed entries."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._delays.clear()

@@ -14,6 +14,8 @@ class SingleDispatcher:
     partitioned topic the n-th by name, so that partitions spread over consumers (as Pulsar does).
     """
 
+    __slots__ = ("_active", "_consumers", "_position", "_source", "kind")
+
     def __init__(self, source: Source, kind: int) -> None:
         self.kind = kind
         self._source = source
@@ -44,8 +46,6 @@ class SingleDispatcher:
     def _choose(self, newcomer: Consumer | None) -> None:
         chosen = self._best()
         if chosen is not self._active:
-            if self._active is not None:
-                self._active.pending.clear()
             self._active = chosen
             self.reset()
             for consumer in self._consumers:
@@ -72,16 +72,15 @@ class SingleDispatcher:
         if consumer is self._active:
             self.reset()
 
-    def acknowledged(self, entry: int) -> None:
-        """Forget an entry."""
-        if self._active is not None:
-            self._active.pending.pop(entry, None)
+    def acknowledged(self, entry: int, consumer: Consumer | None) -> None:
+        """Nothing is kept of single entries."""
+
+    def acknowledged_before(self, entry: int) -> None:
+        """Nothing is kept of single entries."""
 
     def reset(self) -> None:
         """Begin again at the mark."""
         self._position = self._source.mark
-        if self._active is not None:
-            self._active.pending.clear()
 
     def dispatch(self) -> None:
         """Send entries in order while the active consumer has permits."""
@@ -90,8 +89,8 @@ class SingleDispatcher:
             entry = self._source.next_from(self._position, compacted=consumer.read_compacted)
             if entry is None:
                 return
-            self._source.deliver(consumer, entry, 0)
             self._position = entry + 1
+            self._source.deliver(consumer, entry, 0)
 
     def close(self) -> None:
         """Nothing is timed here."""

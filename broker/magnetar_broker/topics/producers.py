@@ -76,7 +76,7 @@ class Producers:
         if producer.topic_epoch is not None and self.epoch is not None and producer.topic_epoch < self.epoch:
             raise ProducerFencedError(f"Topic epoch has already moved. Current epoch: {self.epoch}")
         if producer.access == EXCLUSIVE_WITH_FENCING:
-            self._fence_others()
+            self.close_all()
         if self._exclusive is not None or self.all or self._waiting:
             if producer.access == WAIT_FOR_EXCLUSIVE:
                 self._waiting.append(producer)
@@ -85,7 +85,8 @@ class Producers:
         self._grant(producer)
         return True
 
-    def _fence_others(self) -> None:
+    def close_all(self) -> None:
+        """Close every producer, also those that wait: clients make them anew."""
         for other in [*self.all.values(), *self._waiting]:
             other.link.close_producer(other.id)
         self.all.clear()
@@ -113,6 +114,11 @@ class Producers:
             self.all[successor.name] = successor
             if successor.ready is not None:
                 successor.ready(successor)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for exclusive access."""
+        return len(self._waiting)
 
     def holds(self, producer: Producer) -> bool:
         """Whether a producer may send: it is known and nobody fenced it."""

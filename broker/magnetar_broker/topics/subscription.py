@@ -1,9 +1,11 @@
 """A subscription: its cursor, its consumers and the way it dispatches."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from magnetar_broker.errors import BusyError, ConsumerBusyError
+from magnetar_broker.errors import BusyError, ConsumerBusyError, DamagedError
+from magnetar_broker.topics.compacted import Compacted
 from magnetar_broker.topics.consumer import Consumer, Delivery
 from magnetar_broker.topics.cursor import Cursor
 from magnetar_broker.topics.dispatch import EXCLUSIVE, FAILOVER, KEY_SHARED, KIND_NAMES, Dispatcher
@@ -11,6 +13,10 @@ from magnetar_broker.topics.dispatch_key_shared import KeySharedDispatcher
 from magnetar_broker.topics.dispatch_shared import SharedDispatcher
 from magnetar_broker.topics.dispatch_single import SingleDispatcher
 from magnetar_broker.topics.entries import Entries
+from magnetar_broker.wire.frames import may_have_delivery_time, metadata_of
+from magnetar_broker.wire.proto.pulsar_api import MessageMetadata
+
+logger = logging.getLogger(__name__)
 
 
 class TopicView(Protocol):
@@ -19,14 +25,26 @@ class TopicView(Protocol):
     id: int
     partition: int
     entries: Entries
+    compacted: Compacted
     visible: int
-
-    def compacted_from(self, entry: int) -> int:
-        """Return the first entry at or after `entry` that compaction kept; itself beyond the compacted part."""
+    keeps: bool
 
 
 class Subscription:
     """One subscription of a topic; `changed` is called when its cursor moved and it is durable."""
+
+    __slots__ = (
+        "_changed",
+        "_topic",
+        "consumers",
+        "cursor",
+        "delivered",
+        "delivered_bytes",
+        "dispatcher",
+        "durable",
+        "name",
+        "properties",
+    )
 
     def __init__(
         self, topic: TopicView, name: str, cursor: Cursor, *, durable: bool, changed: Callable[["Subscription"], None]
@@ -37,9 +55,12 @@ class Subscription:
         self.consumers: list[Consumer] = []
         self.dispatcher: Dispatcher | None = None
         self.delivered = 0
+        self.delivered_bytes = 0
         self.properties: dict[str, str] = {}
         self._topic = topic
         self._changed = changed
+
+    # Asked.
 
     @property
     def kind_name(self) -> str | None:
@@ -49,13 +70,19 @@ class Subscription:
     @property
     def backlog(self) -> int:
         """How many messages are not acknowledged; a batch counts until all of it is."""
-        entries, cursor = self._topic.entries, self.cursor
-        return entries.messages(cursor.mark, self._topic.visible) - sum(
-            entries.count(entry) for entry in cursor.beyond if entries.first <= entry < self._topic.visible
-        )
+        entries, end = self._topic.entries, self._topic.visible
+        done = sum(entries.messages(start, min(stop, end)) for start, stop in self.cursor.beyond)
+        return entries.messages(self.mark, end) - done
+
+    @property
+    def backlog_bytes(self) -> int:
+        """The bytes from the first entry that is not acknowledged on."""
+        return self._topic.entries.bytes_of(self.mark, self._topic.visible)
+
+    # Consumers.
 
     def add(self, consumer: Consumer) -> None:
-        """Take a consumer in. Raises ConsumerBusyError."""
+        """Take a consumer in. Raises ConsumerBusyError, ConsumerAssignError."""
         if self.dispatcher is None or not self.consumers:
             if self.dispatcher is not None:
                 self.dispatcher.close()
@@ -83,21 +110,36 @@ class Subscription:
         if self.dispatcher is not None and self.consumers:
             self.dispatcher.dispatch()
 
-    def acknowledge(self, entry: int, ack_set: Iterable[int] = ()) -> None:
+    # Acknowledging.
+
+    def acknowledge(self, entry: int, ack_set: Iterable[int] = (), consumer: Consumer | None = None) -> None:
         """Acknowledge an entry or some messages of its batch."""
+        if entry >= self._topic.visible:
+            return
         if self.cursor.acknowledge(entry, ack_set) and self.dispatcher is not None:
-            self.dispatcher.acknowledged(entry)
+            self.dispatcher.acknowledged(entry, consumer)
         self._changed(self)
 
     def acknowledge_through(self, entry: int, ack_set: Sequence[int] = ()) -> None:
         """Acknowledge all entries before one, and of it the whole or what its batch's words clear."""
-        for consumer in self.consumers:
-            for pending in [number for number in consumer.pending if number < entry]:
-                del consumer.pending[pending]
-        self.cursor.reset_if_later(min(entry, self._topic.visible))
-        if entry < self._topic.visible:
-            self.acknowledge(entry, ack_set)
+        self.skip_to(min(entry, self._topic.visible))
+        self.acknowledge(entry, ack_set)
+
+    def skip_to(self, entry: int) -> None:
+        """Acknowledge all entries before one; consumers stay connected."""
+        self.cursor.advance(entry)
+        if self.dispatcher is not None:
+            self.dispatcher.acknowledged_before(entry)
         self._changed(self)
+
+    def skip_messages(self, count: int) -> None:
+        """Acknowledge entries until they have held a number of messages."""
+        entry = max(self.mark, self._topic.entries.first)
+        while count > 0 and entry < self._topic.visible:
+            if not self.cursor.done(entry):
+                count -= self._topic.entries.count(entry)
+            entry += 1
+        self.skip_to(entry)
 
     def redeliver(self, consumer: Consumer, entries: Iterable[int] | None) -> None:
         """Deliver again what a consumer has."""
@@ -107,7 +149,7 @@ class Subscription:
 
     def seek(self, entry: int) -> None:
         """Put the cursor at an entry and make every consumer subscribe anew."""
-        self.cursor.reset(max(entry, self._topic.entries.first))
+        self.cursor.reset(entry)
         for consumer in list(self.consumers):
             self.consumers.remove(consumer)
             assert self.dispatcher is not None
@@ -135,7 +177,7 @@ class Subscription:
     @property
     def mark(self) -> int:
         """The first entry that is not acknowledged."""
-        return max(self.cursor.mark, self._topic.entries.first)
+        return self.cursor.mark
 
     @property
     def partition(self) -> int:
@@ -144,31 +186,71 @@ class Subscription:
 
     def next_from(self, position: int, *, compacted: bool) -> int | None:
         """Return the first deliverable entry at or after a position."""
-        entry = max(position, self._topic.entries.first)
+        if compacted and position < self._topic.compacted.horizon:
+            kept = self._topic.compacted.next_from(max(position, self.cursor.mark))
+            if kept < self._topic.compacted.horizon:
+                return kept
+            position = kept
+        entries, cursor = self._topic.entries, self.cursor
+        entry = cursor.next_open(max(position, entries.first))
         while entry < self._topic.visible:
-            if compacted and (kept := self._topic.compacted_from(entry)) != entry:
-                entry = kept
-            elif self.cursor.done(entry):
-                entry += 1
-            else:
+            there = entries.next_there(entry)
+            if there == entry:
                 return entry
+            # What is gone can't be acknowledged by anyone else, and would hold the cursor back for ever.
+            self._pass(entry, min(there, self._topic.visible))
+            entry = cursor.next_open(there)
         return None
+
+    def _pass(self, start: int, end: int) -> None:
+        if self.cursor.acknowledge_range(start, end):
+            self._changed(self)
 
     def done(self, entry: int) -> bool:
         """Whether an entry is acknowledged or was dropped."""
         return entry < self._topic.entries.first or self.cursor.done(entry)
 
-    def data(self, entry: int) -> bytes:
-        """Return an entry's bytes."""
-        return self._topic.entries.read(entry)
+    def data(self, entry: int) -> bytes | None:
+        """Return an entry's bytes; None, and it counts as acknowledged, when the disk has lost it."""
+        try:
+            if entry < self._topic.entries.first or self._topic.entries.gone(entry):
+                return self._topic.compacted.read(entry)
+            return self._topic.entries.read(entry)
+        except DamagedError as error:
+            logger.error("entry %d of topic %d is skipped: %s", entry, self._topic.id, error)  # noqa: TRY400
+            self.acknowledge(entry)
+            return None
 
-    def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> None:
+    def metadata(self, entry: int) -> MessageMetadata | None:
+        """Return an entry's metadata, None when the disk has lost it."""
+        data = self.data(entry)
+        return None if data is None else metadata_of(data)
+
+    def may_be_delayed(self, entry: int) -> bool:
+        """Whether an entry's metadata may say when it is to be delivered, and the topic can wait for that."""
+        if not self._topic.keeps:
+            return False
+        data = self.data(entry)
+        return data is not None and may_have_delivery_time(data)
+
+    def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> int:
         """Send an entry; permits may go below nothing, for they count messages and an entry is a batch."""
-        count = self._topic.entries.count(entry)
+        data = self.data(entry)
+        if data is None:
+            return 0
+        words: Sequence[int] = self.cursor.partial.get(entry, ())
+        if consumer.read_compacted and not words and entry < self._topic.compacted.horizon:
+            words = self._topic.compacted.words.get(entry, ())
+        if entry >= self._topic.entries.first:
+            count = self._topic.entries.count(entry)
+        else:
+            count = metadata_of(data).num_messages_in_batch
         consumer.permits -= count
         consumer.delivered += count
+        consumer.delivered_bytes += len(data)
         self.delivered += count
-        consumer.pending[entry] = count
-        words = self.cursor.partial.get(entry, ())
-        delivery = Delivery(self._topic.id, self._topic.partition, entry, self.data(entry), redeliveries, words)
-        consumer.link.deliver(consumer, delivery)
+        self.delivered_bytes += len(data)
+        consumer.link.deliver(
+            consumer, Delivery(self._topic.id, self._topic.partition, entry, data, redeliveries, words)
+        )
+        return count

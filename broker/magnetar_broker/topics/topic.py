@@ -1,86 +1,156 @@
 """One topic: its entries, producers, subscriptions, schemas and what compaction left of it."""
 
 import asyncio
-from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
 
-from magnetar_broker.errors import NotFoundError, SubscriptionMissingError
+from magnetar_broker.errors import DamagedError, NotAllowedError, NotFoundError, StorageError, SubscriptionMissingError
 from magnetar_broker.names import TopicName
-from magnetar_broker.store.journal import ENTRY, Journal
+from magnetar_broker.policies import EVICTION, TopicPolicies
+from magnetar_broker.store.journal import Journal
 from magnetar_broker.topics import compaction
+from magnetar_broker.topics.compacted import Compacted
 from magnetar_broker.topics.cursor import Cursor
-from magnetar_broker.topics.entries import Cache, Entries, Place
+from magnetar_broker.topics.deduplication import Deduplication, Sequence
+from magnetar_broker.topics.entries import Cache, Entries
 from magnetar_broker.topics.producers import Producers
+from magnetar_broker.topics.ranges import Ranges
 from magnetar_broker.topics.schemas import Schemas
 from magnetar_broker.topics.subscription import Subscription
 from magnetar_broker.wire.frames import metadata_of
 
 
-@dataclass
+class Publisher(Protocol):
+    """Who published an entry, and hears what became of it."""
+
+    def receipted(self, number: int) -> None:
+        """Take note that the entry is durable."""
+
+    def refused(self, error: StorageError) -> None:
+        """Take note that the entry is lost: it is to be sent again."""
+
+
+@dataclass(slots=True)
 class Counters:
-    """What came in and went out since the broker's start."""
+    """What came in since the broker's start."""
 
     messages_in: int = 0
     bytes_in: int = 0
-
-
-@dataclass
-class Compaction:
-    """The entries before `horizon` that compaction kept, in order."""
-
-    horizon: int = 0
-    kept: list[int] = field(default_factory=list)
+    compacted_at: float = 0.0
 
 
 class Topic:
     """A topic; `visible` is the end of what is durable: nothing beyond it is delivered or receipted.
 
-    `save` keeps a setting of the topic: a key and a JSON value, None to delete it.
+    `save` keeps a setting of the topic: a key and a JSON value, None to delete it; `dirty` asks for `write_cursors` soon.
+    `keeps` tells whether entries stay after they were dispatched.
     """
 
+    keeps = True
+
+    __slots__ = (
+        "_cache",
+        "_dirty",
+        "_dispatching",
+        "_journal",
+        "_mark_dirty",
+        "_save",
+        "compacted",
+        "counters",
+        "deduplication",
+        "entries",
+        "id",
+        "name",
+        "partition",
+        "policies",
+        "producers",
+        "schemas",
+        "subscriptions",
+        "visible",
+    )
+
     def __init__(
-        self, name: TopicName, topic_id: int, journal: Journal, cache: Cache, save: Callable[[str, object], None]
+        self,
+        name: TopicName,
+        topic_id: int,
+        journal: Journal,
+        cache: Cache,
+        *,
+        policies: TopicPolicies,
+        save: Callable[[str, object], None],
+        dirty: Callable[["Topic"], None],
     ) -> None:
         self.name = name
         self.id = topic_id
         self.partition = name.partition
-        self.entries = Entries(topic_id, journal, cache)
+        self._journal, self._cache = journal, cache
+        self.entries = self._make_entries()
+        self.compacted = Compacted(journal)
         self.visible = 0
         self.subscriptions: dict[str, Subscription] = {}
         self.schemas = Schemas()
-        self.compaction = Compaction()
+        self.policies = policies
+        self.deduplication = Deduplication() if policies.deduplication else None
         self.counters = Counters()
-        self.producers = Producers(None, lambda epoch: save("epoch", epoch))
-        self._journal = journal
+        self.producers = Producers(None, self._save_epoch)
         self._save = save
+        self._mark_dirty = dirty
         self._dirty: set[Subscription] = set()
         self._dispatching = False
 
-    def publish(self, entry: bytes, count: int, done: Callable[[int], None]) -> None:
-        """Append an entry; `done` gets its number once it is durable, and the subscriptions get the entry then."""
-        number = self.entries.end
+    def _make_entries(self) -> Entries:
+        return Entries(self.id, self._journal, self._cache)
 
-        def durable() -> None:
-            self.visible = number + 1
-            done(number)
+    def _save_epoch(self, epoch: int) -> None:
+        self._save("epoch", epoch)
 
-        segment, position = self._journal.append(ENTRY, self.id, number, count, entry, done=durable)
-        self.entries.add(Place(segment, position, len(entry)), count, entry)
+    def set_policies(self, policies: TopicPolicies) -> None:
+        """Follow the namespace's policies from now on."""
+        if policies.deduplication and self.deduplication is None:
+            self.deduplication = Deduplication()
+        elif not policies.deduplication:
+            self.deduplication = None
+        self.policies = policies
+
+    # Publishing.
+
+    def publish(self, entry: bytes, count: int, publisher: Publisher, sequence: Sequence | None = None) -> bool:
+        """Append an entry, to be delivered when it is durable; returns false for one that came before.
+
+        Raises StorageError while the disk refuses.
+        """
+        deduplication = self.deduplication
+        if deduplication is None or sequence is None:
+            sequence = None
+        elif not deduplication.take(sequence):
+            return False
+        try:
+            self.entries.append(entry, count, _Appended(self, self.entries.end, publisher, sequence))
+        except StorageError:
+            if deduplication is not None:
+                deduplication.roll_back()
+            raise
         self.counters.messages_in += count
         self.counters.bytes_in += len(entry)
+        return True
 
-    def replayed(self, entry: int, place: Place, count: int) -> None:
-        """Take an entry in that the journal holds."""
-        self.entries.restart_at(entry)
-        self.entries.add(place, count)
-        self.visible = self.entries.end
-
-    def dispatch_soon(self) -> None:
-        """Let every subscription send what it can, once for all that became durable together."""
+    def durable(self, number: int, sequence: Sequence | None) -> None:
+        """Take note that an entry is on disk: the subscriptions get it, together with all that become durable with it."""
+        self.visible = number + 1
+        if sequence is not None and self.deduplication is not None:
+            self.deduplication.durable(sequence)
         if not self._dispatching:
             self._dispatching = True
             asyncio.get_running_loop().call_soon(self.dispatch)
+
+    def roll_back(self) -> None:
+        """Forget what was appended and never became durable."""
+        self.entries.cut(self.visible)
+        if self.deduplication is not None:
+            self.deduplication.roll_back()
 
     def dispatch(self) -> None:
         """Let every subscription send what it can."""
@@ -88,27 +158,32 @@ class Topic:
         for subscription in list(self.subscriptions.values()):
             subscription.dispatch()
 
-    def subscribe(self, name: str, *, durable: bool, start: int, create: bool = True) -> Subscription:
-        """Return a subscription, made at the entry `start` where there is none. Raises SubscriptionMissingError."""
+    # Subscriptions.
+
+    def subscribe(
+        self, name: str, *, durable: bool, start: int, properties: dict[str, str] | None = None
+    ) -> Subscription:
+        """Return a subscription, made at the entry `start` where there is none. Raises NotAllowedError."""
         known = self.subscriptions.get(name)
         if known is not None:
+            if known.durable != durable:
+                raise NotAllowedError(
+                    f"{'Durable' if known.durable else 'Non-durable'} subscription with the same name already exists."
+                )
             return known
-        if not create:
-            raise SubscriptionMissingError(f"Subscription {name} not found on {self.name}")
         made = Subscription(self, name, Cursor(start), durable=durable, changed=self.cursor_changed)
+        made.properties = properties or {}
         self.subscriptions[name] = made
         if durable:
-            self._save(f"cursor/{name}", made.cursor.to_json())
+            self._save(f"cursor/{name}", self._subscription_json(made))
         return made
 
     def subscription(self, name: str) -> Subscription:
         """Return a subscription. Raises SubscriptionMissingError."""
-        return self.subscribe(name, durable=True, start=0, create=False)
-
-    def restore_subscription(self, name: str, cursor: Cursor) -> None:
-        """Take a subscription in that the journal holds."""
-        made = Subscription(self, name, cursor, durable=True, changed=self.cursor_changed)
-        self.subscriptions[name] = made
+        known = self.subscriptions.get(name)
+        if known is None:
+            raise SubscriptionMissingError(f"Subscription {name} not found on {self.name}")
+        return known
 
     def unsubscribe(self, name: str, *, force: bool) -> None:
         """Delete a subscription. Raises BusyError while it has consumers, unless it is forced."""
@@ -125,59 +200,231 @@ class Topic:
         """Note that a cursor is to be written soon."""
         if subscription.durable:
             self._dirty.add(subscription)
-            self._save("dirty", None)
+            self._mark_dirty(self)
 
     def write_cursors(self) -> None:
-        """Write the cursors that changed."""
+        """Write what changed of the cursors."""
         dirty, self._dirty = self._dirty, set()
         for subscription in dirty:
-            self._save(f"cursor/{subscription.name}", subscription.cursor.to_json())
+            self._save(f"acks/{subscription.name}", subscription.cursor.changes())
+
+    def set_properties(self, name: str, properties: dict[str, str]) -> None:
+        """Replace a subscription's properties."""
+        subscription = self.subscription(name)
+        subscription.properties = properties
+        self._save(f"cursor/{name}", self._subscription_json(subscription))
+
+    def _subscription_json(self, subscription: Subscription) -> dict[str, object]:
+        return {**subscription.cursor.to_json(), "properties": subscription.properties}
+
+    @property
+    def durable_subscriptions(self) -> list[Subscription]:
+        """The subscriptions that hold entries back."""
+        return [subscription for subscription in self.subscriptions.values() if subscription.durable]
+
+    # Entries.
 
     def compact(self) -> None:
         """Keep the last value of each key of what is durable."""
-        kept = [number for number in self.compaction.kept if number >= self.entries.first]
-        fresh = range(max(self.compaction.horizon, self.entries.first), self.visible)
-        self.compaction = Compaction(self.visible, compaction.keep([*kept, *fresh], self.entries.read))
-        self._save("compaction", {"horizon": self.compaction.horizon, "kept": self.compaction.kept})
+        kept = [(number, self.compacted.words.get(number, ())) for number in self.compacted.kept]
+        fresh = [(number, ()) for number in range(max(self.compacted.horizon, self.entries.first), self.visible)]
+        self.compacted.replace(self.visible, compaction.keep([*kept, *fresh], self._read), self.entries)
+        self.counters.compacted_at = time.time()
+        self._save("compaction", self.compacted.to_json())
 
-    def compacted_from(self, entry: int) -> int:
-        """Return the first entry at or after `entry` that compaction kept; itself beyond the compacted part."""
-        if entry >= self.compaction.horizon:
-            return entry
-        at = bisect_left(self.compaction.kept, entry)
-        return self.compaction.kept[at] if at < len(self.compaction.kept) else self.compaction.horizon
+    def _read(self, entry: int) -> bytes | None:
+        try:
+            if entry < self.entries.first or self.entries.gone(entry):
+                return self.compacted.read(entry)
+            return self.entries.read(entry)
+        except DamagedError:
+            return None
+
+    def earliest(self, *, compacted: bool = False) -> int:
+        """Return the first entry that there is."""
+        return 0 if compacted and self.compacted.horizon else self.entries.first
+
+    def last(self, *, compacted: bool = False) -> int:
+        """Return the number of the last durable entry, -1 when there is none."""
+        if compacted and self.visible and self.visible <= self.compacted.horizon:
+            return self.compacted.kept[-1] if self.compacted.kept else -1
+        number = self.visible - 1
+        while number >= self.entries.first and self.entries.gone(number):
+            number -= 1
+        return number if number >= self.entries.first else -1
 
     def entry_at_time(self, publish_time_ms: int) -> int:
         """Return the first entry that was published at or after a time."""
         low, high = self.entries.first, self.visible
         while low < high:
             middle = (low + high) // 2
-            if metadata_of(self.entries.read(middle)).publish_time < publish_time_ms:
+            if self._published_before(middle, high, publish_time_ms):
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def last(self) -> int:
-        """Return the number of the last durable entry, -1 when there is none."""
-        return self.visible - 1 if self.visible > self.entries.first else -1
+    def _published_before(self, number: int, end: int, publish_time_ms: int) -> bool:
+        """Whether an entry, or the next one that is there, was published before a time."""
+        while number < end:
+            data = self._read(number)
+            if data is not None:
+                return metadata_of(data).publish_time < publish_time_ms
+            number += 1
+        return False
 
     def message(self, entry: int) -> bytes:
-        """Return a durable entry's bytes. Raises NotFoundError."""
-        if not self.entries.first <= entry < self.visible:
-            raise NotFoundError("Message not found")
+        """Return a durable entry's bytes. Raises NotFoundError, DamagedError."""
+        if not self.entries.first <= entry < self.visible or self.entries.gone(entry):
+            kept = self.compacted.read(entry)
+            if kept is None:
+                raise NotFoundError("Message not found")
+            return kept
         return self.entries.read(entry)
 
-    def drop_acknowledged(self) -> None:
-        """Forget what every subscription has acknowledged."""
-        marks = [subscription.cursor.mark for subscription in self.subscriptions.values() if subscription.durable]
-        if marks:
-            self.entries.drop_before(min(*marks, self.visible) if len(marks) > 1 else min(marks[0], self.visible))
+    def stored(self, number: int) -> tuple[bytes | None, int]:
+        """Return an entry's bytes and its count of messages; None when nobody wants it any more. Raises DamagedError."""
+        if number >= self.entries.first and not self.entries.gone(number):
+            return self.entries.read(number), self.entries.count(number)
+        data = self.compacted.read(number)
+        return data, 0 if data is None else metadata_of(data).num_messages_in_batch
+
+    def moved(self, number: int, where: int, size: int) -> None:
+        """Note that an entry stands elsewhere, for whoever still wants it."""
+        self.compacted.move(number, where, size)
+        if number >= self.entries.first and not self.entries.gone(number):
+            self.entries.move(number, where, size)
+
+    # Quotas.
+
+    def enforce_quota(self, now: float) -> None:
+        """Where the policy says so, let the slowest subscriptions skip what is beyond the quota."""
+        quota = self.policies.quota
+        if quota.policy != EVICTION or not self.over_quota(now):
+            return
+        start = self.entries.first if quota.seconds is None else self.entry_at_time(int((now - quota.seconds) * 1000))
+        if quota.bytes is not None:
+            excess = self.entries.bytes_of(start, self.visible) - quota.bytes
+            while excess > 0:
+                excess -= self.entries.bytes_of(start, start + 1)
+                start += 1
+        for subscription in self.durable_subscriptions:
+            if subscription.mark < start:
+                subscription.skip_to(start)
+
+    def over_quota(self, now: float) -> bool:
+        """Whether the backlog is larger or older than the namespace allows."""
+        quota, oldest = self.policies.quota, self.oldest_mark
+        if oldest >= self.visible:
+            return False
+        if quota.bytes is not None and self.entries.bytes_of(oldest, self.visible) > quota.bytes:
+            return True
+        return quota.seconds is not None and self.entry_at_time(int((now - quota.seconds) * 1000)) > oldest
+
+    @property
+    def oldest_mark(self) -> int:
+        """The first entry that some durable subscription has not acknowledged; the end where there is none."""
+        marks = [subscription.mark for subscription in self.durable_subscriptions]
+        return max(min(marks, default=self.visible), self.entries.first)
+
+    def acknowledged(self) -> Ranges:
+        """Return what every durable subscription has acknowledged; all that is durable where there is none."""
+        everything = Ranges([(self.entries.first, self.visible)])
+        marks = []
+        for subscription in self.durable_subscriptions:
+            cursor = subscription.cursor
+            marks.append(Ranges([(self.entries.first, min(cursor.mark, self.visible)), *cursor.beyond]))
+        return reduce(Ranges.common, marks, everything)
+
+    # The journal.
+
+    def replay_entry(self, number: int, where: int, size: int, count: int) -> None:
+        """Take in an entry that the journal holds."""
+        self.compacted.move(number, where, size)
+        self.entries.replay(number, where, size, count)
+        self.visible = max(self.visible, self.entries.end)
+        if self.deduplication is not None and (data := self._read(number)) is not None:
+            self.deduplication.durable(sequence_of(data))
+
+    def replay_setting(self, key: str, value: object) -> None:
+        """Take in a setting that the journal holds."""
+        kind, _, rest = key.partition("/")
+        if kind == "cursor":
+            self.subscriptions.pop(rest, None)
+            if isinstance(value, dict):
+                made = Subscription(self, rest, Cursor.from_json(value), durable=True, changed=self.cursor_changed)
+                made.properties = value.get("properties", {})
+                self.subscriptions[rest] = made
+        elif kind == "acks" and isinstance(value, dict):
+            if rest in self.subscriptions:
+                self.subscriptions[rest].cursor.apply(value)
+        elif kind == "schemas" and isinstance(value, list):
+            self.schemas = Schemas.from_json(value)
+        elif kind == "compaction" and isinstance(value, dict):
+            self.compacted.restore(value, self.entries)
+        elif kind == "epoch" and isinstance(value, int):
+            self.producers.epoch = value
+        elif kind == "sequences" and isinstance(value, dict):
+            self.deduplication = Deduplication(value) if self.policies.deduplication else None
+        elif kind == "range" and isinstance(value, list):
+            self.entries.restart(*value)
+            self.visible = max(self.visible, self.entries.end)
+
+    def settings(self) -> Iterator[tuple[str, object]]:
+        """Yield all settings, for the head of a segment: what compaction kept must stand before the first entry."""
+        if self.compacted.horizon:
+            yield "compaction", self.compacted.to_json()
+        yield "range", [self.entries.first, self.entries.end]
+        for subscription in self.durable_subscriptions:
+            yield f"cursor/{subscription.name}", self._subscription_json(subscription)
+            subscription.cursor.changes()
+        if self.schemas.versions:
+            yield "schemas", self.schemas.to_json()
+        if self.producers.epoch is not None:
+            yield "epoch", self.producers.epoch
+        if self.deduplication is not None:
+            yield "sequences", self.deduplication.to_json()
+
+    def save_schemas(self) -> None:
+        """Keep the schemas."""
+        self._save("schemas", self.schemas.to_json())
 
     def close(self) -> None:
         """Disconnect everyone."""
         for subscription in self.subscriptions.values():
             subscription.close()
-        for producer in list(self.producers.all.values()):
-            producer.link.close_producer(producer.id)
-        self.producers.all.clear()
+        self.producers.close_all()
+
+    def discard(self) -> None:
+        """Let go of all entries: the topic is deleted."""
+        self.close()
+        self.entries.drop_before(self.entries.end)
+        self.compacted.clear()
+
+
+class _Appended:
+    """An entry on its way to the disk."""
+
+    __slots__ = ("_number", "_publisher", "_sequence", "_topic")
+
+    def __init__(self, topic: Topic, number: int, publisher: Publisher, sequence: Sequence | None) -> None:
+        self._topic = topic
+        self._number = number
+        self._publisher = publisher
+        self._sequence = sequence
+
+    def durable(self) -> None:
+        self._topic.durable(self._number, self._sequence)
+        self._publisher.receipted(self._number)
+
+    def failed(self, error: StorageError) -> None:
+        self._publisher.refused(error)
+
+
+def sequence_of(entry: bytes) -> Sequence:
+    """Return the place of an entry among all of its producer."""
+    metadata = metadata_of(entry)
+    highest = max(metadata.highest_sequence_id, metadata.sequence_id)
+    return Sequence(
+        metadata.producer_name, metadata.sequence_id, highest, metadata.chunk_id, max(metadata.num_chunks_from_msg, 1)
+    )

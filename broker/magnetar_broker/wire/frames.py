@@ -15,6 +15,7 @@ _SIZES = struct.Struct(">II")
 _SIZE = struct.Struct(">I")
 _CHECKSUM_MAGIC = b"\x0e\x01"
 _CHECKSUM_HEAD = 6
+_DELIVERY_TIME_TAG = b"\x98\x01"
 
 
 class FrameError(Exception):
@@ -71,6 +72,13 @@ def metadata_of(entry: bytes) -> MessageMetadata:
     start = _metadata_start(entry)
     (size,) = _SIZE.unpack_from(entry, start)
     return MessageMetadata.FromString(entry[start + 4 : start + 4 + size])
+
+
+def may_have_delivery_time(entry: bytes) -> bool:
+    """Whether the metadata of a stored entry may hold `deliver_at_time`: a guess that costs no parsing."""
+    start = _metadata_start(entry)
+    (size,) = _SIZE.unpack_from(entry, start)
+    return entry.find(_DELIVERY_TIME_TAG, start + 4, start + 4 + size) >= 0
 
 
 def payload_of(entry: bytes) -> bytes:
