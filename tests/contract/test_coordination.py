@@ -322,7 +322,7 @@ async def test_a_message_that_is_none_of_a_workers_is_skipped(fleet: Fleet, offi
 
 async def test_where_another_system_spreads_the_instances_one_assignment_stands_for_all(fleet: Fleet) -> None:
     """Its number is -1."""
-    worker = await fleet.start("a", externally_managed=True)
+    worker = await fleet.start("a", externally_managed=lambda _: True)
     await worker.write(function("f", parallelism=3))
     await until(worker, lambda: placed(worker) == {"f:-1": "a"})
 

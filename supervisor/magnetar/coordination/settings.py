@@ -1,9 +1,13 @@
 """What coordination needs to know of its worker and its fleet."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from magnetar_instance.proto.function import FunctionMetaData
 
 from magnetar.coordination.base import WorkerInfo
 from magnetar.errors import StartError
+from magnetar.policy.placement import one_by_one
 
 
 @dataclass(frozen=True)
@@ -11,6 +15,7 @@ class CoordinationSettings:
     """Who this worker is, where the fleet's three topics are and how often the leader looks after them; seconds.
 
     `port` is the one that other workers reach this one at. 0 turns `rebalance_interval` and `compaction_interval` off.
+    `externally_managed` says which functions get one assignment for all their instances.
     `start_patience` is how long a broker that is not there yet is waited for.
     """
 
@@ -23,7 +28,7 @@ class CoordinationSettings:
     coordination_name: str = "coordinate"
     assignment_name: str = "assignments"
     compacted_metadata: bool = False
-    externally_managed: bool = False
+    externally_managed: Callable[[FunctionMetaData], bool] = one_by_one
     failure_check_interval: float = 30
     reschedule_timeout: float = 60
     rebalance_interval: float = 0

@@ -9,12 +9,13 @@ from magnetar_instance.proto.function import PackageLocationMetaData
 from magnetar.errors import BrokerRefusedError, RefusedError
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.submission import Submission
-from magnetar.model import FunctionConfig, infer, parse_options, validate
+from magnetar.model import FunctionConfig, infer, parse_options, to_details, validate
 from magnetar.model.details import BUILTIN
 from magnetar.model.names import FunctionName
 from magnetar.packages.inspect import check_package, check_shares_process, package_name
 from magnetar.packages.kinds import HEAD, is_zip
 from magnetar.packages.locations import base_name
+from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.choice import choose_runtime
 
 _UNAUTHORIZED = (401, 403)
@@ -56,6 +57,8 @@ def judge(context: FunctionsContext, config: FunctionConfig) -> tuple[FunctionCo
         allowed=context.settings.runtimes,
         default=context.settings.default_runtime,
     )
+    if context.external is not None and runtime == context.external.name:
+        context.external.admit(FunctionSpec(to_details(inferred), PackageLocationMetaData()))
     return inferred, runtime
 
 

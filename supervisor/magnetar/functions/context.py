@@ -14,6 +14,7 @@ from magnetar.logs import worker_logger
 from magnetar.model.names import FunctionName
 from magnetar.packages.store import PackageStore
 from magnetar.pulsar_client import PulsarClient
+from magnetar.runtimes.base import ExternalRuntime
 from magnetar.supervision.base import LocalInstances
 
 _NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
@@ -21,7 +22,7 @@ _NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
 
 @dataclass(frozen=True)
 class FunctionsContext:
-    """The rooms around the functions' service."""
+    """The rooms around the functions' service; `external` is the runtime that runs functions as a whole, if one does."""
 
     coordination: Coordination
     instances: LocalInstances
@@ -30,6 +31,7 @@ class FunctionsContext:
     client: PulsarClient
     peers: Peers
     settings: FunctionsSettings
+    external: ExternalRuntime | None = None
     logger: structlog.stdlib.BoundLogger = field(default_factory=worker_logger)
 
     @property

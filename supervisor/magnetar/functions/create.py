@@ -11,6 +11,7 @@ from magnetar.functions.context import FunctionsContext
 from magnetar.functions.submission import Submission
 from magnetar.model import to_details
 from magnetar.model.names import FunctionName
+from magnetar.runtimes.base import function_of
 
 
 async def create(context: FunctionsContext, name: FunctionName, submission: Submission) -> tuple[str, ...]:
@@ -29,6 +30,7 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
     metadata = FunctionMetaData(
         functionDetails=to_details(config), packageLocation=location, version=0, createTime=int(time.time() * 1000)
     )
+    await keep_credentials(context, metadata, runtime, submission.token)
     try:
         await context.coordination.write(metadata)
     except OutOfDateError:
@@ -36,6 +38,19 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
         raise _taken(name) from None
     context.logger.info("A function was created.", function=name.fqfn, runtime=runtime)
     return warnings
+
+
+async def keep_credentials(
+    context: FunctionsContext, metadata: FunctionMetaData, runtime: str, token: str | None
+) -> None:
+    """Have what the request authenticated with kept for the function's instances, and note where in its metadata."""
+    if context.external is None or runtime != context.external.name:
+        return
+    kept = await context.external.keep_credentials(function_of(metadata), token)
+    if kept is None:
+        metadata.ClearField("functionAuthSpec")
+    else:
+        metadata.functionAuthSpec.CopyFrom(kept)
 
 
 async def place(

@@ -8,7 +8,7 @@ import anyio
 from magnetar.coordination.base import WorkerInfo
 from magnetar.errors import RequestError
 from magnetar.functions.context import FunctionsContext
-from magnetar.model.names import FunctionName, fqiid
+from magnetar.model.names import FunctionName, fqiid, whole_function
 
 T = TypeVar("T")
 
@@ -22,8 +22,9 @@ class OwnedElsewhere(Exception):  # noqa: N818 - no error: a direction
 
 
 def owner_of(context: FunctionsContext, name: FunctionName, instance_id: int) -> str | None:
-    """Return the id of the worker that an instance is assigned to."""
-    assignment = context.coordination.assignments.get(fqiid(name.fqfn, instance_id))
+    """Return the id of the worker that an instance is assigned to, by itself or with its whole function."""
+    assignments = context.coordination.assignments
+    assignment = assignments.get(fqiid(name.fqfn, instance_id)) or assignments.get(whole_function(name.fqfn))
     return assignment.workerId if assignment else None
 
 

@@ -6,7 +6,7 @@ from magnetar.errors import NotReadyError, RefusedError
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.owners import ask_all, ensure_mine, members, owner_of
 from magnetar.functions.states import check_instance
-from magnetar.model.names import FunctionName, fqiid
+from magnetar.model.names import FunctionName, fqiid, whole_function
 
 
 async def restart(context: FunctionsContext, name: FunctionName) -> None:
@@ -19,6 +19,9 @@ async def restart(context: FunctionsContext, name: FunctionName) -> None:
     wanted = [each for each in owners if metadata.instanceStates.get(each) != STOPPED]
     if not wanted:
         raise _stopped(name)
+    if _is_mine_as_a_whole(context, name):
+        await _restart_here(context, whole_function(name.fqfn))
+        return
     workers = await members(context) if any(owners[each] != context.worker_id for each in wanted) else {}
 
     async def one(index: int) -> str | None:
@@ -48,8 +51,18 @@ async def restart_instance(context: FunctionsContext, name: FunctionName, instan
         raise _stopped(name)
     if not await ensure_mine(context, name, instance_id):
         raise RefusedError(f"{fqiid(name.fqfn, instance_id)} has not been assigned yet: try again in a little while")
+    await _restart_here(context, fqiid(name.fqfn, instance_id))
+
+
+def _is_mine_as_a_whole(context: FunctionsContext, name: FunctionName) -> bool:
+    """Whether all instances are one assignment of this worker: they are then replaced one after the other."""
+    assignment = context.coordination.assignments.get(whole_function(name.fqfn))
+    return assignment is not None and assignment.workerId == context.worker_id
+
+
+async def _restart_here(context: FunctionsContext, full_name: str) -> None:
     try:
-        await context.instances.restart(fqiid(name.fqfn, instance_id))
+        await context.instances.restart(full_name)
     except ConnectionError as error:
         raise NotReadyError(str(error)) from None
 

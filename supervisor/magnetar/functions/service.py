@@ -4,7 +4,7 @@ from magnetar_instance.proto.function import FunctionMetaData
 
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
-from magnetar.errors import NotReadyError
+from magnetar.errors import NotReadyError, RefusedError
 from magnetar.functions import create, owners, plan, remove, restart, stats, status, trigger, update
 from magnetar.functions.context import FunctionsContext, is_function
 from magnetar.functions.peers import Peers
@@ -13,11 +13,12 @@ from magnetar.functions.settings import FunctionsSettings
 from magnetar.functions.states import with_state
 from magnetar.functions.submission import Submission
 from magnetar.model import FunctionConfig, to_config
-from magnetar.model.names import FunctionName
+from magnetar.model.names import FunctionName, whole_function
 from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
 from magnetar.packages.store import PackageStore
 from magnetar.pulsar_client import PulsarClient
+from magnetar.runtimes.base import ExternalRuntime
 from magnetar.supervision.base import LocalInstances
 from magnetar.supervision.desired import Desired
 
@@ -34,8 +35,9 @@ class FunctionsService:
         client: PulsarClient,
         peers: Peers,
         settings: FunctionsSettings,
+        external: ExternalRuntime | None = None,
     ) -> None:
-        self._context = FunctionsContext(coordination, instances, packages, admin, client, peers, settings)
+        self._context = FunctionsContext(coordination, instances, packages, admin, client, peers, settings, external)
 
     @property
     def worker(self) -> WorkerInfo:
@@ -84,7 +86,14 @@ class FunctionsService:
 
     async def set_running(self, name: FunctionName, instance_id: int | None, *, running: bool) -> None:
         """Start or stop a function, or one instance of it; written to its metadata."""
-        await self._context.coordination.write(with_state(self._context.metadata(name), instance_id, running=running))
+        coordination = self._context.coordination
+        metadata = self._context.metadata(name)
+        if instance_id is not None and whole_function(name.fqfn) in coordination.assignments:
+            raise RefusedError(
+                "Operation not permitted: the instances of this function are stopped and started together; "
+                "update its parallelism to have fewer"
+            )
+        await coordination.write(with_state(metadata, instance_id, running=running))
 
     async def restart(self, name: FunctionName) -> None:
         """Restart all instances of a function where they are."""

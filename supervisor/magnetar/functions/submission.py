@@ -19,11 +19,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class Submission:
-    """The parts of a create or update request; the URL wins over the file, as in Pulsar."""
+    """The parts of a create or update request; the URL wins over the file, as in Pulsar.
+
+    `token` is the bearer token that the request came with.
+    """
 
     config: Any = None
     upload: Upload | None = None
     url: str | None = None
+    token: str | None = field(default=None, repr=False)
     options: UpdateOptions = field(default_factory=UpdateOptions)
 
     def read(self, name: FunctionName) -> tuple[FunctionConfig, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from magnetar_instance.proto.function import FunctionMetaData
 from magnetar.errors import OutOfDateError, RefusedError, RequestError
 from magnetar.functions.admission import Package, judge, judge_package, look_into
 from magnetar.functions.context import FunctionsContext, is_function
-from magnetar.functions.create import delete_package, discard, place
+from magnetar.functions.create import delete_package, discard, keep_credentials, place
 from magnetar.functions.submission import Submission
 from magnetar.model import FunctionConfig, merge, to_config, to_details
 from magnetar.model.names import FunctionName
@@ -22,6 +22,7 @@ class Intended:
     before: FunctionMetaData
     old: FunctionConfig
     new: FunctionConfig
+    runtime: str
     package: Package | None
     warnings: tuple[str, ...]
 
@@ -45,6 +46,8 @@ async def update(context: FunctionsContext, name: FunctionName, submission: Subm
     changed.version += 1
     if intended.package:
         changed.packageLocation.CopyFrom(await place(context, name, changed.version, intended.package))
+    if submission.options.update_auth_data:
+        await keep_credentials(context, changed, intended.runtime, submission.token)
     try:
         await context.coordination.write(changed)
     except OutOfDateError:
@@ -70,7 +73,7 @@ async def intend(context: FunctionsContext, name: FunctionName, submission: Subm
     package = await judge_package(context, merged.with_changes(jar=asked.jar), runtime, submission)
     if package is None and _reads_the_package_anew(old, merged):
         await _look_into_stored(context, before, merged, runtime)
-    return Intended(before, old, merged, package, warnings)
+    return Intended(before, old, merged, runtime, package, warnings)
 
 
 def _reads_the_package_anew(old: FunctionConfig, new: FunctionConfig) -> bool:

@@ -50,6 +50,11 @@ def fqiid(fqfn: str, instance_id: int) -> str:
     return f"{fqfn}:{instance_id}"
 
 
+def whole_function(fqfn: str) -> str:
+    """Return the name of the one assignment that stands for all instances of a function."""
+    return fqiid(fqfn, -1)
+
+
 def full_topic(topic: str) -> str:
     """Return a topic's full name: `x` is `persistent://public/default/x`."""
     if "://" in topic:

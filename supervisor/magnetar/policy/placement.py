@@ -6,7 +6,7 @@ and assignments are told by `tenant/namespace/name:id`. A heartbeat function is 
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from magnetar_instance.proto.function import Assignment, FunctionMetaData, Instance
@@ -29,13 +29,20 @@ class Plan:
         return bool(self.placed or self.removed)
 
 
-def instances_of(functions: Iterable[FunctionMetaData], *, externally_managed: bool = False) -> dict[str, Instance]:
-    """Return every instance that is wanted; one for each function where another system manages them."""
+def one_by_one(_: FunctionMetaData) -> bool:
+    """Say of every function that its instances are placed one by one."""
+    return False
+
+
+def instances_of(
+    functions: Iterable[FunctionMetaData], *, externally_managed: Callable[[FunctionMetaData], bool] = one_by_one
+) -> dict[str, Instance]:
+    """Return every instance that is wanted; one for each function whose instances another system manages."""
     wanted = {}
     for metadata in functions:
         fqfn = name_of(metadata.functionDetails).fqfn
         parallelism = metadata.functionDetails.parallelism
-        for number in [_ALL_INSTANCES] if externally_managed else range(parallelism):
+        for number in [_ALL_INSTANCES] if externally_managed(metadata) else range(parallelism):
             wanted[fqiid(fqfn, number)] = Instance(functionMetaData=metadata, instanceId=number)
     return wanted
 

@@ -19,14 +19,16 @@ def form_of(request: Request, context: RestContext, file: str | None) -> Abstrac
     return receive_form(request, file=file, incoming=context.packages.incoming, limit=context.settings.max_upload_bytes)
 
 
-def submission_of(form: Form) -> Submission:
-    """Return what a form of create, update or plan holds. Raises RefusedError."""
+def submission_of(request: Request, form: Form) -> Submission:
+    """Return what a request to create, update or plan, and its form, hold. Raises RefusedError."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     config = form.fields.get("functionConfig")
     return Submission(
         config=read_json(config, "functionConfig") if config else None,
         upload=form.upload,
         url=form.text("url"),
         options=_options(form.fields.get("updateOptions")),
+        token=token.strip() if scheme.lower() == "bearer" else None,
     )
 
 

@@ -30,13 +30,13 @@ def _add_changes(router: APIRouter, context: RestContext) -> None:
     async def create(name: Named, request: Request) -> Response:
         """Create a function from its config and package."""
         async with form_of(request, context, "data") as form:
-            return done(await functions.create(name, submission_of(form)))
+            return done(await functions.create(name, submission_of(request, form)))
 
     @router.put(P, status_code=204, openapi_extra=UPDATE_FORM)
     async def update(name: Named, request: Request) -> Response:
         """Change what the config names of a function, and its package where one is sent."""
         async with form_of(request, context, "data") as form:
-            return done(await functions.update(name, submission_of(form)))
+            return done(await functions.update(name, submission_of(request, form)))
 
     @router.delete(P, status_code=204)
     async def delete(name: Named) -> Response:

@@ -22,7 +22,7 @@ def plan_router(context: RestContext) -> APIRouter:
         The form is that of create and update, and so are the refusals.
         """
         async with form_of(request, context, "data") as form:
-            return (await context.functions.plan(name, submission_of(form))).to_json()
+            return (await context.functions.plan(name, submission_of(request, form))).to_json()
 
     @router.get("/schema/function")
     async def function_schema() -> dict[str, Any]:

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
-from magnetar_instance.proto.function import FunctionAuthenticationSpec, FunctionDetails, PackageLocationMetaData
+from magnetar_instance.proto.function import (
+    FunctionAuthenticationSpec,
+    FunctionDetails,
+    FunctionMetaData,
+    PackageLocationMetaData,
+)
 
 from magnetar.lifecycle import Phase
 
@@ -48,6 +53,12 @@ class FunctionSpec:
     def fqfn(self) -> str:
         """The function's name as `tenant/namespace/name`."""
         return f"{self.details.tenant}/{self.details.namespace}/{self.details.name}"
+
+
+def function_of(metadata: FunctionMetaData) -> FunctionSpec:
+    """Return the function that metadata describe."""
+    auth = metadata.functionAuthSpec if metadata.HasField("functionAuthSpec") else None
+    return FunctionSpec(metadata.functionDetails, metadata.packageLocation, auth)
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,9 @@ class ExternalRuntime(Protocol):
 
     def admit(self, spec: FunctionSpec) -> None:
         """Raise RefusedError, at create and update, for a function that could not be run here."""
+
+    async def keep_credentials(self, spec: FunctionSpec, token: str | None) -> FunctionAuthenticationSpec | None:
+        """Keep what a creator authenticated with for the instances; returns what the metadata are to hold of it."""
 
     async def submit(self, spec: FunctionSpec, *, restart: bool = False) -> None:
         """Make the function run as it is told here; what runs so already is left alone, unless `restart` is asked for.

@@ -9,7 +9,7 @@ import structlog
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData
 
 from magnetar.policy.restart import RestartPolicy
-from magnetar.runtimes.base import Runtime
+from magnetar.runtimes.base import ExternalRuntime, Runtime
 from magnetar.supervision.desired import Desired
 
 
@@ -18,7 +18,8 @@ class SupervisionContext:
     """The surroundings of all supervised instances of one worker; times in seconds.
 
     `fetch` brings a package onto this host; `choose` names the runtime of a function or raises RefusedError;
-    `removed` is awaited once an instance that is not wanted any more has ended.
+    `removed` is awaited once an instance that is not wanted any more has ended. `external` is the runtime that runs
+    functions as a whole, if one does; `assigned` says whether any worker of the fleet has an assignment.
     """
 
     worker_id: str
@@ -30,4 +31,6 @@ class SupervisionContext:
     stop_grace: float
     start_timeout: float
     starts: anyio.CapacityLimiter
+    external: ExternalRuntime | None = None
+    assigned: Callable[[str], bool] = lambda _: False
     logger: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from magnetar_instance.proto.function import STOPPED, Assignment, FunctionMetaData
 
+from magnetar.runtimes.base import FunctionSpec, function_of
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -26,8 +28,24 @@ class Desired:
 
     @property
     def running(self) -> bool:
-        """Whether it is to run: an instance without a recorded state is (Pulsar's workers agree)."""
-        return self.metadata.instanceStates.get(self.instance_id) != STOPPED
+        """Whether it is to run: an instance without a recorded state is (Pulsar's workers agree).
+
+        A function as a whole runs unless every instance was stopped.
+        """
+        states = self.metadata.instanceStates
+        if self.is_whole_function:
+            return not states or any(state != STOPPED for state in states.values())
+        return states.get(self.instance_id) != STOPPED
+
+    @property
+    def is_whole_function(self) -> bool:
+        """Whether this stands for all instances of a function, which something else keeps alive."""
+        return self.instance_id < 0
+
+    @property
+    def function(self) -> FunctionSpec:
+        """The function as a whole."""
+        return function_of(self.metadata)
 
     def runs_the_same_as(self, other: "Desired") -> bool:
         """Whether a running instance can stay as it is: a mere new version or a stopped sibling changes nothing."""

@@ -12,6 +12,7 @@ from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
 from magnetar.policy.restart import after_death, after_refusal
 from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Ready, RunningInstance, Runtime, RuntimeStartError
+from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.record import Record
@@ -42,6 +43,17 @@ class SupervisedInstance:
     def desired(self) -> Desired | None:
         """What was desired last; None once the instance is to be removed."""
         return self._desired
+
+    def alive(self) -> RunningInstance:
+        """Return the process or thread, or raise ConnectionError with the reason why there is none."""
+        running = self.record.running
+        if running is None or self.record.phase is Phase.STARTING:
+            raise ConnectionError(self.record.reason or f"{self._last.fqiid} is {self.record.phase}")
+        return running
+
+    def views(self) -> list[InstanceView]:
+        """Return the instance as it is now."""
+        return [self.record.view()]
 
     def desire(self, desired: Desired | None) -> None:
         """Change what is wanted; None removes the instance. A running one that can stay as it is is left alone."""
@@ -123,6 +135,10 @@ class SupervisedInstance:
     async def _prepare(self, desired: Desired) -> tuple[Runtime, InstanceSpec]:
         details = desired.metadata.functionDetails
         self.record.runtime = self._context.choose(details)
+        if self.record.runtime not in self._context.runtimes:
+            raise RefusedError(
+                f"the runtime {self.record.runtime} runs functions as a whole; it is about to be moved there"
+            )
         package = await self._context.fetch(desired.metadata.packageLocation)
         self._fetch_failures = 0
         spec = InstanceSpec(details, desired.instance_id, package, str(uuid.uuid4()), str(uuid.uuid4()))

@@ -7,34 +7,54 @@ from typing import Self
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.changes import Changes
-from magnetar.lifecycle import Phase
-from magnetar.runtimes.base import RunningInstance
+from magnetar.model.names import parse_fqiid, whole_function
+from magnetar.runtimes.base import ExternalRuntime, RunningInstance
 from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired, plan
+from magnetar.supervision.function import SupervisedFunction
 from magnetar.supervision.instance import SupervisedInstance
 from magnetar.tasks import ServingTasks
 
+Supervised = SupervisedInstance | SupervisedFunction
+
 
 class Supervisor:
-    """Supervises the instances it is told to; an async context manager that ends them all when it is left."""
+    """Supervises the instances it is told to; an async context manager that ends them all when it is left.
+
+    A function that something else keeps alive as a whole is one entry with the id -1, and is left running.
+    """
 
     def __init__(self, context: SupervisionContext) -> None:
         self._context = context
-        self._instances: dict[str, SupervisedInstance] = {}
+        self._instances: dict[str, Supervised] = {}
         self._changes = Changes()
         self._tasks = ServingTasks(cancels=False)
+        self._followers = ServingTasks()
 
     async def __aenter__(self) -> Self:
+        await self._followers.__aenter__()
+        if self._context.external is not None:
+            self._followers.group.start_soon(self._follow, self._context.external, name="follow the external runtime")
         await self._tasks.__aenter__()
         return self
+
+    async def _follow(self, runtime: ExternalRuntime) -> None:
+        """Announce what an external runtime tells of its instances."""
+        seen = runtime.generation
+        while True:
+            seen = await runtime.changed(seen)
+            self._changes.announce()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         for instance in self._instances.values():
             instance.leave()
-        return await self._tasks.__aexit__(kind, error, trace)
+        try:
+            return await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            await self._followers.__aexit__(None, None, None)
 
     def apply(self, wanted: Mapping[str, Desired]) -> None:
         """Begin whatever leads from what is supervised to what is wanted; returns at once."""
@@ -50,11 +70,12 @@ class Supervisor:
         if known is not None:
             known.desire(desired)
             return
-        instance = SupervisedInstance(desired, self._context, self._changes.announce)
+        kind = SupervisedFunction if desired.is_whole_function else SupervisedInstance
+        instance: Supervised = kind(desired, self._context, self._changes.announce)
         self._instances[desired.fqiid] = instance
         self._tasks.group.start_soon(self._supervise, desired.fqiid, instance, name=f"instance {desired.fqiid}")
 
-    async def _supervise(self, fqiid: str, instance: SupervisedInstance) -> None:
+    async def _supervise(self, fqiid: str, instance: Supervised) -> None:
         await instance.run()
         del self._instances[fqiid]
         self._changes.announce()
@@ -70,35 +91,53 @@ class Supervisor:
 
     def views(self) -> list[InstanceView]:
         """Return every instance of this worker, stopped and failed ones included, sorted by name and id."""
-        views = [instance.record.view() for instance in self._instances.values()]
+        views = [view for instance in self._instances.values() for view in instance.views()]
         return sorted(views, key=lambda view: (view.fqfn, view.instance_id))
 
     def view(self, fqiid: str) -> InstanceView | None:
         """Return one instance, or None when this worker does not supervise it."""
-        instance = self._instances.get(fqiid)
-        return instance.record.view() if instance else None
+        instance = self._instances.get(fqiid) or self._whole(fqiid)
+        views = instance.views() if instance else []
+        return next((view for view in views if view.fqiid == fqiid), None)
 
-    def running(self, fqiid: str) -> RunningInstance:
-        """Return the process or thread of an instance, or raise ConnectionError when there is none."""
-        instance = self._instances.get(fqiid)
-        if instance is None:
+    def _whole(self, fqiid: str) -> SupervisedFunction | None:
+        """Return the function that an instance belongs to, where functions are supervised as a whole."""
+        name, _ = parse_fqiid(fqiid)
+        found = self._instances.get(whole_function(name.fqfn))
+        return found if isinstance(found, SupervisedFunction) else None
+
+    def _find(self, fqiid: str) -> Supervised:
+        found = self._instances.get(fqiid) or self._whole(fqiid)
+        if found is None:
             raise ConnectionError(f"{fqiid} is not assigned to this worker")
-        alive = instance.record.running
-        if alive is None or instance.record.phase is Phase.STARTING:
-            raise ConnectionError(instance.record.reason or f"{fqiid} is {instance.record.phase}")
-        return alive
+        return found
 
     async def status(self, fqiid: str) -> FunctionStatus:
         """Ask a running instance, or raise ConnectionError with the reason why there is no answer."""
-        return await self.running(fqiid).status()
+        found = self._find(fqiid)
+        if isinstance(found, SupervisedFunction):
+            return await found.status(parse_fqiid(fqiid)[1])
+        return await found.alive().status()
 
     async def metrics(self, fqiid: str) -> MetricsData:
         """Ask a running instance for its figures, or raise ConnectionError."""
-        return await self.running(fqiid).metrics()
+        found = self._find(fqiid)
+        if isinstance(found, SupervisedFunction):
+            return await found.metrics(parse_fqiid(fqiid)[1])
+        return await found.alive().metrics()
+
+    def running(self, fqiid: str) -> RunningInstance:
+        """Return the process or thread of an instance, or raise ConnectionError when there is none on this host."""
+        found = self._find(fqiid)
+        if isinstance(found, SupervisedFunction):
+            raise ConnectionError(f"{fqiid} does not run on this host")
+        return found.alive()
 
     async def restart(self, fqiid: str) -> None:
         """Stop an instance and start it anew; returns once the new start was begun."""
-        instance = self._instances.get(fqiid)
-        if instance is None:
-            raise ConnectionError(f"{fqiid} is not assigned to this worker")
-        await instance.restart()
+        found = self._find(fqiid)
+        if isinstance(found, SupervisedFunction):
+            instance_id = parse_fqiid(fqiid)[1]
+            await found.restart(None if instance_id < 0 else instance_id)
+        else:
+            await found.restart()

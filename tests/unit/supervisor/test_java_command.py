@@ -53,8 +53,8 @@ def test_a_java_command_is_that_of_pulsar_4() -> None:
         *("--instance_id", "3", "--function_id", "id", "--function_version", "version"),
         "--function_details",
         (
-            '\'{"tenant": "t", "namespace": "n", "name": "f", "className": "a.B", '
-            '"resources": {"ram": "1073741824"}, "runtimeFlags": "-Dx=\\"a b\\" -ea"}\''
+            '\'{"className":"a.B","name":"f","namespace":"n","resources":{"ram":"1073741824"},'
+            '"runtimeFlags":"-Dx=\\"a b\\" -ea","tenant":"t"}\''
         ),
         *("--pulsar_serviceurl", "pulsar://localhost:6650"),
         *("--max_buffered_tuples", "1024", "--port", "1001", "--metrics_port", "1002"),

@@ -110,7 +110,9 @@ def test_heartbeats_run_on_their_own_worker_always() -> None:
 
 def test_externally_managed_functions_have_one_assignment() -> None:
     """Where Kubernetes spreads the instances, one assignment with the number -1 stands for them."""
-    assert [each.instanceId for each in instances_of([function("f", 5)], externally_managed=True).values()] == [-1]
+    assert [
+        each.instanceId for each in instances_of([function("f", 5)], externally_managed=lambda _: True).values()
+    ] == [-1]
 
 
 @given(st.dictionaries(st.integers(0, 30).map(str), st.sampled_from("abx"), max_size=20), fleets)

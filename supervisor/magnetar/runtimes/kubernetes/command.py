@@ -15,15 +15,17 @@ from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.runtimes.base import FunctionSpec, InstanceSpec
 from magnetar.runtimes.choice import language_of
-from magnetar.runtimes.kubernetes import go
-from magnetar.runtimes.kubernetes.json_text import stable_json
+from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings, under
 from magnetar.runtimes.kubernetes.shell import Word, joined, line, literally, quoted, quoted_json
 from magnetar.runtimes.process.command import python_arguments
+from magnetar.runtimes.process.go import go_conf
 from magnetar.runtimes.process.launch import Place
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
 SHARD = Word("$SHARD_ID")
+_ORDINAL = "@ordinal@"
+"""Stands for a Go instance's number in its JSON, which only the pod knows."""
 _FOREIGN = pattern(r"[^\w.-]", ASCII)
 _ENDINGS = {"JAVA": ".jar", "PYTHON": ".py", "GO": ".go"}
 _HEALTH_CHECKS_BY_OTHERS = -1
@@ -94,8 +96,8 @@ class PodCommand:
             words += [Word("--tls-trust-cert-path"), quoted(credentials.tls_trust_cert_path)]
         return words
 
-    def _arguments(self) -> list[str]:
-        """Return the arguments of a Python instance as the process runtime composes them."""
+    def _process(self) -> tuple[ProcessSettings, InstanceSpec, Place]:
+        """Return what the process runtime composes an instance from."""
         root = self._settings.keys.pulsar_root_dir
         process = ProcessSettings(
             pulsar_service_url=self._settings.broker_url,
@@ -109,13 +111,13 @@ class PodCommand:
         )
         keys, file = self._settings.keys, Path(self._file)
         spec = InstanceSpec(self._spec.details, -1, file, *self._identity)
-        return python_arguments(process, spec, Place(file, keys.grpc_port, keys.metrics_port, Path()))
+        return process, spec, Place(file, keys.grpc_port, keys.metrics_port, Path())
 
     def _python(self) -> list[Word]:
         keys = self._settings.keys
         words = [Word("python3"), *map(quoted, shlex.split(self._spec.details.runtimeFlags))]
         words.append(quoted(under(keys.pulsar_root_dir, "instances/python-instance/python_instance_main.py")))
-        given = self._arguments()
+        given = python_arguments(*self._process())
         tail = given.index("--instance_id")
         words += map(quoted, given[:tail])
         if keys.install_user_code_dependencies:
@@ -158,7 +160,7 @@ class PodCommand:
         return [*words, *self._java_tail()]
 
     def _java_tail(self) -> list[Word]:
-        given = self._arguments()
+        given = python_arguments(*self._process())
         words = self._for_the_shell(given[given.index("--instance_id") :])
         after_ports = words.index(Word("--metrics_port")) + 2
         words[after_ports:after_ports] = [
@@ -170,17 +172,9 @@ class PodCommand:
         return words
 
     def _go(self) -> list[Word]:
-        keys = self._settings.keys
-        conf = go.instance_conf(
-            self._spec.details,
-            identity=self._identity,
-            broker_url=self._settings.broker_url,
-            cluster=self._settings.cluster,
-            ports=(keys.grpc_port, keys.metrics_port),
-            credentials=self._credentials,
-            state_storage_url=self._settings.state_storage_url,
-        )
-        return [Word("exec"), quoted(self._file), Word("-instance-conf"), _with_shard(json.dumps(conf))]
+        conf = {**go_conf(*self._process()), "instanceID": _ORDINAL, "expectedHealthCheckInterval": 0}
+        words = [Word("exec"), quoted(self._file), Word("-instance-conf")]
+        return [*words, _with_shard(json.dumps(conf, separators=(",", ":")))]
 
 
 _JVM_FLAGS = (
@@ -195,7 +189,7 @@ _JVM_FLAGS = (
 
 def _with_shard(conf: str) -> Word:
     """Quote a Go instance's JSON around the number that the shell fills in; Pulsar gives -1 to every pod."""
-    before, after = conf.split(f'"{go.ORDINAL}"', maxsplit=1)
+    before, after = conf.split(f'"{_ORDINAL}"', maxsplit=1)
     return joined(quoted_json(before), SHARD, quoted_json(after))
 
 

@@ -10,6 +10,7 @@ from magnetar.runtimes.kubernetes.namespace import Namespace
 
 _PATIENCE = 2.0
 """Seconds that pods may be missing before anyone wonders."""
+_GATHER = 1.0
 _AGAIN = 15.0
 
 
@@ -33,6 +34,7 @@ class Explanations:
             self._reasons = {job: reason for job, reason in self._reasons.items() if job in lacking}
             if not lacking:
                 await self._changes.after(self._changes.generation)
+                await anyio.sleep(_GATHER)
                 continue
             await anyio.sleep(_PATIENCE)
             try:

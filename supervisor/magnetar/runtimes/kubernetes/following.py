@@ -18,11 +18,14 @@ class ConfigMapFollower:
     ) -> None:
         self._changes = Changes()
         fields = {"metadata.name": name}
-        self._mirror = Mirror(client, CONFIG_MAP, namespace, {}, _data, self._changes, fields=fields)
+        self._mirror = Mirror(client, CONFIG_MAP, namespace, {}, _data, self._heard, fields=fields)
         self._name = name
         self._changed = changed
         self._log = structlog.get_logger().bind(config_map=f"{namespace}/{name}")
         self.first = anyio.Event()
+
+    def _heard(self, _: str | None) -> None:
+        self._changes.announce()
 
     async def run(self) -> None:
         """Follow for ever; without the ConfigMap, or the right to read it, the file's settings count."""

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 import anyio
 import structlog
 
-from magnetar.changes import Changes
 from magnetar.runtimes.kubernetes.client import WATCH_SECONDS, Kind, KubernetesClient, Manifest, Selector
 from magnetar.runtimes.kubernetes.errors import ExpiredError, ForbiddenError, KubernetesError
 
@@ -21,7 +20,10 @@ _WITHOUT_WATCH = 10.0
 
 
 class Mirror(Generic[Summary]):
-    """Keeps a summary of each object, by name; `run` must run somewhere."""
+    """Keeps a summary of each object, by name; `run` must run somewhere.
+
+    `changed` is called with the name of what changed, or None when anything may have.
+    """
 
     def __init__(
         self,
@@ -30,7 +32,7 @@ class Mirror(Generic[Summary]):
         namespace: str,
         labels: Selector,
         summarise: Callable[[Manifest], Summary],
-        changes: Changes,
+        changed: Callable[[str | None], None],
         fields: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
@@ -38,7 +40,7 @@ class Mirror(Generic[Summary]):
         self._namespace = namespace
         self._labels = labels
         self._summarise = summarise
-        self._changes = changes
+        self._changed = changed
         self._fields = fields
         self._pause = 0.0
         self._log = structlog.get_logger().bind(kind=kind.__name__, namespace=namespace)
@@ -66,7 +68,7 @@ class Mirror(Generic[Summary]):
         listing = await self._client.find(self._kind, self._namespace, self._labels, self._fields)
         self.items = {item["metadata"]["name"]: self._summarise(item) for item in listing.items}
         self.listed.set()
-        self._changes.announce()
+        self._changed(None)
         version = listing.version
         while True:
             version = await self._follow(version)
@@ -95,14 +97,14 @@ class Mirror(Generic[Summary]):
             self.items.pop(name, None)
         else:
             self.items[name] = self._summarise(item)
-        self._changes.announce()
+        self._changed(name)
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:
             self._log.warning("Kubernetes can't be followed; it is tried again.", reason=problem)
         self.problem = problem
         self.listed.set()
-        self._changes.announce()
+        self._changed(None)
 
     def _recovered(self) -> None:
         if self.problem:

@@ -1,5 +1,6 @@
 """One namespace of Kubernetes: its StatefulSets, Services and pods that are functions' of any Pulsar worker."""
 
+from collections import defaultdict
 from typing import Any
 
 import anyio
@@ -18,10 +19,18 @@ class Namespace:
 
     def __init__(self, client: KubernetesClient, name: str, changes: Changes) -> None:
         self.name = name
-        self._changes = changes
-        self._jobs = Mirror(client, STATEFUL_SET, name, FUNCTIONS, Job.of, changes)
-        self._services = Mirror(client, SERVICE, name, FUNCTIONS, _owners, changes)
-        self._pods = Mirror(client, POD, name, FUNCTIONS, Pod.of, changes)
+        self._all = changes
+        self._each: defaultdict[str, Changes] = defaultdict(Changes)
+        self._jobs = Mirror(client, STATEFUL_SET, name, FUNCTIONS, Job.of, self._job_changed)
+        self._services = Mirror(client, SERVICE, name, FUNCTIONS, _owners, self._job_changed)
+        self._pods = Mirror(client, POD, name, FUNCTIONS, Pod.of, lambda _: changes.announce())
+
+    def _job_changed(self, name: str | None) -> None:
+        """Wake whoever waits for one job: with a thousand of them nobody is woken for the others."""
+        for each in [name] if name is not None else list(self._each):
+            if each in self._each:
+                self._each.pop(each).announce()
+        self._all.announce()
 
     async def run(self) -> None:
         """Follow all three kinds for ever."""
@@ -63,7 +72,11 @@ class Namespace:
     async def until_gone(self, name: str) -> None:
         """Wait until a StatefulSet is not there any more; with foreground deletion its pods are gone by then."""
         while name in self.jobs:
-            await self._changes.after(self._changes.generation)
+            await self.job_changed(name)
+
+    async def job_changed(self, name: str) -> None:
+        """Wait until something of a StatefulSet or its Service changes."""
+        await self._each[name].after(0)
 
 
 def _owners(service: dict[str, Any]) -> list[str]:

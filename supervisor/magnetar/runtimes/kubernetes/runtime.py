@@ -38,6 +38,9 @@ from magnetar.runtimes.kubernetes.settings import KubernetesSettings
 from magnetar.runtimes.kubernetes.states import Job, Pod
 from magnetar.runtimes.kubernetes.submission import Submitter
 
+_HEARD_WITHIN = 5.0
+"""Seconds within which the API server tells of what it was just given."""
+
 
 @dataclass(frozen=True)
 class PodEvent:
@@ -123,7 +126,9 @@ class KubernetesRuntime:
         admit(self._settings, spec, self._extensions)
 
     async def keep_credentials(self, spec: FunctionSpec, token: str | None) -> FunctionAuthenticationSpec | None:
-        """Store what a creator authenticated with; returns what the function's metadata are to hold."""
+        """Store what a creator authenticated with, where this worker's pods authenticate at all."""
+        if self._settings.credentials is None:
+            return None
         namespace, _ = place(self._settings, spec.details, self._extensions)
         return await self._credentials.keep(spec, namespace, token)
 
@@ -144,6 +149,9 @@ class KubernetesRuntime:
         await self._submitter.apply(room, objects)
         if restart and existing is not None:
             await self._submitter.restart(namespace, name)
+        with anyio.move_on_after(_HEARD_WITHIN):
+            while not room.is_whole(name):
+                await room.job_changed(name)
         self._log.info("A function was submitted to Kubernetes.", function=spec.fqfn, namespace=namespace, name=name)
         for other, job in self._jobs_of(spec.fqfn):
             if (other.name, job.name) != (namespace, name):
@@ -174,7 +182,7 @@ class KubernetesRuntime:
             await self._credentials.forget(namespace, spec.fqfn, spec.auth)
 
     async def sweep(self, known: Collection[str]) -> None:
-        """Remove what is left of functions that are not known any more, by `tenant/namespace/name`.
+        """Remove what is left of functions that are not known any more; `known` are names `tenant/namespace/name`.
 
         For the leader, who knows all functions: the worker that had such a function may have died before its time.
         """
@@ -194,7 +202,7 @@ class KubernetesRuntime:
         """Wait until the StatefulSet or its Service is not there any more."""
         room, name = await self._home(spec)
         while room.is_whole(name):
-            await self._changes.after(self._changes.generation)
+            await room.job_changed(name)
 
     def reports(self, spec: FunctionSpec) -> list[InstanceReport]:
         """Return what the pods say; a pod that is not there yet is pending, for the reason that Kubernetes gives."""

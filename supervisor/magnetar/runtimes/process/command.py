@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from google.protobuf import json_format
-
 from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.process.launch import Place
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
@@ -56,7 +55,7 @@ def common_arguments(
 
 def details_json(spec: InstanceSpec) -> str:
     """Return the function's details as Pulsar sends them: compact JSON without default values."""
-    return json_format.MessageToJson(spec.details, indent=None).replace("\n", "")
+    return stable_json(spec.details)
 
 
 def _credentials(credentials: Credentials | None) -> list[str]:

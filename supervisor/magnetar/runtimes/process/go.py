@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from google.protobuf import json_format
 from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.process.command import MAX_BUFFERED_TUPLES, details_json
 from magnetar.runtimes.process.launch import Launch, Place, health_interval
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
@@ -82,7 +82,7 @@ def _function(details: FunctionDetails) -> Conf:
 
 def _input(details: FunctionDetails) -> Conf:
     source = details.source
-    specs = {topic: json_format.MessageToJson(each, indent=None) for topic, each in source.inputSpecs.items()}
+    specs = {topic: stable_json(each) for topic, each in sorted(source.inputSpecs.items())}
     # Instances of 2.8 read one topic, from here; it is the last one for Pulsar's worker, too.
     topic = next(reversed(specs), "")
     one = source.inputSpecs[topic] if topic else None
