@@ -45,6 +45,12 @@ class BrokerRefusedError(RequestError):
         self.status = status
 
 
+class BrokenDownloadError(RequestError):
+    """Raised when a file could not be fetched whole; asking again goes on where it broke off."""
+
+    status = 502
+
+
 class StartError(Exception):
     """Raised when a worker or server can't start; its message is one line that says what to do."""
 

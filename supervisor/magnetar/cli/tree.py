@@ -84,6 +84,10 @@ ROOT = Branch(
                 "lint": Verb("magnetar.cli.config.lint:lint", "List what is wrong, and what has no effect."),
             },
         ),
+        "java": Branch(
+            "Have what Java functions need.",
+            {"fetch": Verb("magnetar.cli.java:fetch", "Fetch Pulsar's Java instance.")},
+        ),
         "init": Verb("magnetar.cli.init:init", "Write a small function and its config to begin with."),
         "doctor": Verb("magnetar.cli.doctor.doctor:doctor", "Check that this host has what is needed."),
         "instance-path": Verb("magnetar.cli.instance_path:instance_path", "Print where the Python instance is."),
