@@ -58,7 +58,7 @@ def init(
     for each, text in files.items():
         (directory / each).write_text(text, encoding="utf-8")
     written = [str(directory / each) for each in files]
-    config = directory / "config.yaml"
+    config = directory / "function.yml"
     output.done(
         f"Wrote {' and '.join(written)}.\n"
         "Next, with `magnetar standalone` running:\n"
@@ -72,4 +72,4 @@ def _files(name: str, module: str, class_name: str | None) -> dict[str, str]:
     code = _CLASS.format(class_name=class_name) if class_name else _FUNCTION.format()
     target = f"{module}.{class_name}" if class_name else module
     config = _CONFIG.format(name=name, module=module, target=target) + (_USER_CONFIG if class_name else "")
-    return {f"{module}.py": code, "config.yaml": config}
+    return {f"{module}.py": code, "function.yml": config}

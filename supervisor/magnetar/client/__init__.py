@@ -1,14 +1,18 @@
 """A typed client of the worker's REST API: Pulsar's admin API and Magnetar's own."""
 
-from magnetar.client.results import InstanceReport, LogLine, WorkerFunctionInstanceStats, WorkerInfo
+from magnetar.client.forms import Deployment
+from magnetar.client.results import Change, InstanceReport, LogLine, Plan, WorkerFunctionInstanceStats, WorkerInfo
 from magnetar.client.worker_client import WorkerClient
 from magnetar.credentials import BrokerCredentials
 from magnetar.errors import RefusedByWorkerError, UnreachableError
 
 __all__ = [
     "BrokerCredentials",
+    "Change",
+    "Deployment",
     "InstanceReport",
     "LogLine",
+    "Plan",
     "RefusedByWorkerError",
     "UnreachableError",
     "WorkerClient",

@@ -1,6 +1,5 @@
 """Functions of a worker: Pulsar's admin API v3."""
 
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import cast
 from urllib.parse import quote
 
 from magnetar.client.calls import WorkerCalls
+from magnetar.client.forms import OCTETS, Deployment, text_part
 from magnetar.client.transfers import Progress, reading, writing
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import FunctionName
@@ -15,7 +15,6 @@ from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
 
 _BASE = "/admin/v3/functions"
-_OCTETS = "application/octet-stream"
 
 
 class Functions:
@@ -36,7 +35,9 @@ class Functions:
 
         The config holds tenant, namespace and name. Returns when the function is known, not when it runs.
         """
-        await self._send("POST", config, {}, file, url, progress)
+        deployment = Deployment(config, file, url, progress)
+        with deployment.parts() as parts:
+            await self._calls.call("POST", _path(deployment.name), parts=parts)
 
     async def update(
         self,
@@ -48,8 +49,9 @@ class Functions:
         progress: Progress | None = None,
     ) -> None:
         """Change a function; what the config and the package don't give stays as it is."""
-        options = {"updateOptions": _json_part({"updateAuthData": update_auth_data})}
-        await self._send("PUT", config, options, file, url, progress)
+        deployment = Deployment(config, file, url, progress)
+        with deployment.parts(updateOptions={"updateAuthData": update_auth_data}) as parts:
+            await self._calls.call("PUT", _path(deployment.name), parts=parts)
 
     async def get(self, name: FunctionName) -> FunctionConfig:
         """Return a function's config."""
@@ -98,18 +100,18 @@ class Functions:
         parts: dict[str, object] = {}
         with ExitStack() as opened:
             if file:
-                parts["dataStream"] = (file.name, opened.enter_context(reading(file, None)), _OCTETS)
+                parts["dataStream"] = (file.name, opened.enter_context(reading(file, None)), OCTETS)
             if value is not None:
-                parts["data"] = _text_part(value)
+                parts["data"] = text_part(value)
             if topic:
-                parts["topic"] = _text_part(topic)
+                parts["topic"] = text_part(topic)
             response = await self._calls.call("POST", _path(name, None, "trigger"), parts=parts)
         return response.text
 
     async def upload(self, file: Path, path: str, progress: Progress | None = None) -> None:
         """Store a file under a path of the package store."""
         with reading(file, progress) as opened:
-            parts = {"data": (file.name, opened, _OCTETS), "path": _text_part(path)}
+            parts = {"data": (file.name, opened, OCTETS), "path": text_part(path)}
             await self._calls.call("POST", f"{_BASE}/upload", parts=parts)
 
     async def download(
@@ -131,35 +133,9 @@ class Functions:
                     if progress:
                         progress(done, total)
 
-    async def _send(
-        self,
-        method: str,
-        config: FunctionConfig | Mapping[str, object],
-        more: Mapping[str, object],
-        file: Path | None,
-        url: str | None,
-        progress: Progress | None,
-    ) -> None:
-        values = config.to_json() if isinstance(config, FunctionConfig) else dict(config)
-        name = FunctionName(*(str(values[key]) for key in ("tenant", "namespace", "name")))
-        parts: dict[str, object] = {"url": _text_part(url)} if url else {}
-        parts |= {"functionConfig": _json_part(values), **more}
-        with ExitStack() as opened:
-            if file:
-                parts["data"] = (file.name, opened.enter_context(reading(file, progress)), _OCTETS)
-            await self._calls.call(method, _path(name), parts=parts)
-
 
 def _path(name: FunctionName, instance: int | None = None, verb: str = "") -> str:
     parts = [_BASE, *(quote(part, safe="") for part in name)]
     if instance is not None:
         parts.append(str(instance))
     return "/".join([*parts, verb] if verb else parts)
-
-
-def _json_part(values: Mapping[str, object]) -> tuple[None, bytes, str]:
-    return None, json.dumps(values).encode(), "application/json"
-
-
-def _text_part(text: str) -> tuple[None, bytes, str]:
-    return None, text.encode(), "text/plain"

@@ -6,7 +6,8 @@ from typing import cast
 from urllib.parse import quote
 
 from magnetar.client.calls import WorkerCalls
-from magnetar.client.results import InstanceReport, LogLine
+from magnetar.client.forms import Deployment
+from magnetar.client.results import InstanceReport, LogLine, Plan
 from magnetar.model.names import FunctionName
 
 _BASE = "/magnetar/v1"
@@ -14,7 +15,7 @@ _DATA = "data:"
 
 
 class MagnetarApi:
-    """Instances and logs."""
+    """Instances, logs and plans."""
 
     def __init__(self, calls: WorkerCalls) -> None:
         self._calls = calls
@@ -40,6 +41,12 @@ class MagnetarApi:
             async for line in response.aiter_lines():
                 if line.startswith(_DATA):
                     yield LogLine.model_validate(json.loads(line.removeprefix(_DATA)))
+
+    async def plan(self, deployment: Deployment) -> Plan:
+        """Return what creating or updating a function would do; nothing is done."""
+        with deployment.parts() as parts:
+            response = await self._calls.call("POST", f"{_BASE}/plan/{_name(deployment.name)}", parts=parts)
+        return Plan.model_validate(response.json())
 
 
 def _name(name: FunctionName) -> str:

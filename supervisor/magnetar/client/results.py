@@ -1,6 +1,8 @@
 """What a worker answers beside the models that it shares with its clients."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
 from magnetar.model.stats import FunctionInstanceStatsData
@@ -49,3 +51,23 @@ class LogLine(_Result):
 
     instance_id: int
     line: str
+
+
+class Change(_Result):
+    """One field of a config before and after an update; None is absence."""
+
+    field: str
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+class Plan(_Result):
+    """What a create or update would do; instances are told by number. A package that is sent always replaces."""
+
+    action: Literal["create", "update", "none"]
+    changes: tuple[Change, ...] = ()
+    replaces_package: bool = False
+    restarted: tuple[int, ...] = ()
+    started: tuple[int, ...] = ()
+    stopped: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()

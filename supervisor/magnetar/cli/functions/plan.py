@@ -1,6 +1,5 @@
 """`functions plan`."""
 
-import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -8,83 +7,83 @@ from typing import TYPE_CHECKING
 from magnetar.cli.connection import Connection, ask
 from magnetar.cli.functions.options import FunctionOptions
 from magnetar.cli.output import Output, warn
-from magnetar.model.changes import Change, Effect, changes, effect
 
 if TYPE_CHECKING:
     from magnetar.cli.functions.config import Given
-    from magnetar.client import WorkerClient
+    from magnetar.client import Plan, WorkerClient
     from magnetar.model.function import FunctionConfig
 
 _MISSING = 404
 
 
 def plan(function: FunctionOptions, connection: Connection, output: Output) -> None:
-    """Show what an update would change, field by field, and which instances it would restart; nothing is changed.
+    """Show what create or update would change, field by field, and what becomes of the instances; nothing is changed.
 
-    A package is never compared: giving one replaces it. A function that is not there yet would be created.
+    A package is never compared: giving one replaces it. When Pulsar's own worker is asked, the update is judged here.
     """
     from magnetar.cli.functions.config import read_given  # noqa: PLC0415 - keeps help quick
 
     given = read_given(function)
-    for sentence in given.warnings:
+    found = ask(connection, lambda worker: _plan(worker, given))
+    for sentence in (*given.warnings, *found.warnings):
         warn(sentence)
-    old = ask(connection, lambda worker: _deployed(worker, given))
-    found, consequences = _judge(old, given)
     if output.as_json:
-        output.json(
-            {
-                "function": given.name.fqfn,
-                "exists": old is not None,
-                "changes": [dataclasses.asdict(change) for change in found],
-                "package": _package(given),
-                **dataclasses.asdict(consequences),
-            }
-        )
+        output.json({"function": given.name.fqfn, **found.model_dump(mode="json", by_alias=True)})
         return
-    if old is None:
-        sys.stdout.write(f"{given.name.fqfn} is not there: it would be created.\n")
-        return
-    rows = [(change.field, _shown(change.before), _shown(change.after)) for change in found]
+    rows = [(change.field, _shown(change.before), _shown(change.after)) for change in found.changes]
     output.table(("field", "is", "would be"), rows, "No field would change.")
-    sys.stdout.writelines(line + "\n" for line in _sentences(given, consequences))
+    sys.stdout.writelines(line + "\n" for line in _sentences(given, found))
 
 
-async def _deployed(worker: "WorkerClient", given: "Given") -> "FunctionConfig | None":
-    from magnetar.errors import RefusedByWorkerError  # noqa: PLC0415 - keeps help quick
+async def _plan(worker: "WorkerClient", given: "Given") -> "Plan":
+    from magnetar.client import Deployment  # noqa: PLC0415 - keeps help quick
+    from magnetar.errors import RefusedByWorkerError  # noqa: PLC0415
 
     try:
-        return await worker.functions.get(given.name)
+        return await worker.magnetar.plan(Deployment(given.values, given.file, given.url))
     except RefusedByWorkerError as error:
         if error.status != _MISSING:
             raise
-        return None
+    try:
+        return _judge(await worker.functions.get(given.name), given)
+    except RefusedByWorkerError as error:
+        if error.status != _MISSING:
+            raise
+        return _judge(None, given)
 
 
-def _judge(old: "FunctionConfig | None", given: "Given") -> tuple[list[Change], Effect]:
-    from magnetar.model import infer, merge, validate  # noqa: PLC0415 - keeps help quick
+def _judge(old: "FunctionConfig | None", given: "Given") -> "Plan":
+    """Judge an update here, for a worker that can't."""
+    from magnetar.client import Change, Plan  # noqa: PLC0415 - keeps help quick
+    from magnetar.model import infer, merge, validate  # noqa: PLC0415
+    from magnetar.model.changes import changes, effect  # noqa: PLC0415
 
-    if old is None:
-        new = infer(given.config.with_changes(**given.name._asdict()))
-        validate(new)
-        return list(changes({}, new.to_json())), effect(0, new.parallelism or 1, changed=False)
-    new = merge(old, given.config)
+    asked = given.config.with_changes(**given.name._asdict())
+    new = merge(old, asked) if old else infer(asked)
     validate(infer(new))
-    found = list(changes(old.to_json(), new.to_json()))
-    restarts = bool(found) or _package(given) is not None
-    return found, effect(old.parallelism or 1, new.parallelism or 1, changed=restarts)
+    found = [*changes(old.to_json() if old else {}, new.to_json())]
+    package = given.file is not None or given.url is not None
+    counts = (old.parallelism or 1) if old else 0, new.parallelism or 1
+    consequences = effect(*counts, changed=bool(found) or package)
+    return Plan(
+        action=("update" if found or package else "none") if old else "create",
+        changes=tuple(Change(field=each.field, before=each.before, after=each.after) for each in found),
+        replaces_package=package,
+        restarted=consequences.restarted,
+        started=consequences.started,
+        stopped=consequences.stopped,
+    )
 
 
-def _package(given: "Given") -> str | None:
-    return str(given.file) if given.file else given.url
-
-
-def _sentences(given: "Given", consequences: Effect) -> list[str]:
-    package = _package(given)
-    found = [f"The package would be replaced by {package}."] if package else []
-    for what, numbers in dataclasses.asdict(consequences).items():
+def _sentences(given: "Given", found: "Plan") -> list[str]:
+    told = {"create": f"{given.name.fqfn} would be created.", "update": f"{given.name.fqfn} would be updated."}
+    lines = [told.get(found.action, f"{given.name.fqfn} would stay as it is.")]
+    if found.replaces_package and found.action == "update":
+        lines.append(f"The package would be replaced by {given.file or given.url}.")
+    for what, numbers in (("restarted", found.restarted), ("started", found.started), ("stopped", found.stopped)):
         if numbers:
-            found.append(f"Instances that would be {what}: {', '.join(map(str, numbers))}.")
-    return found if consequences != Effect() else [*found, "No instance would be restarted."]
+            lines.append(f"Instances that would be {what}: {', '.join(map(str, numbers))}.")
+    return lines
 
 
 def _shown(value: object) -> str:
