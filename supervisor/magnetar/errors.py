@@ -25,6 +25,18 @@ class OutOfDateError(RequestError):
     status = 400
 
 
+class BusyError(RequestError):
+    """Raised while an operation of the same kind is under way."""
+
+    status = 409
+
+
+class DrainedError(RequestError):
+    """Raised when a worker that was drained before, and is still in the fleet, is to be drained again."""
+
+    status = 412
+
+
 class NotReadyError(RequestError):
     """Raised while the worker, its leader or a broker connection is still starting; the message names the step."""
 

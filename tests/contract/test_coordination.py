@@ -10,7 +10,8 @@ import pytest
 from coordination_fleet import Addresses, Fleet, WorkerProcess, fast, fleet_of, function, placed, until, versions
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination import CoordinationSettings, PulsarCoordination
-from magnetar.errors import NotReadyError, OutOfDateError, StartError
+from magnetar.coordination.base import DrainState, DrainStatus
+from magnetar.errors import DrainedError, NotReadyError, OutOfDateError, RefusedError, StartError
 from magnetar.pulsar_client import EARLIEST, Message, PulsarClient
 from magnetar_broker.testing import RunningBroker, running_broker
 from magnetar_instance.proto.function import Assignment, FunctionMetaData, ServiceRequest
@@ -340,6 +341,43 @@ async def test_rebalancing_gives_a_newcomer_its_share(fleet: Fleet) -> None:
         await second.rebalance()
     await fleet.stop("a")
     await until(second, lambda: second.is_leader and set(placed(second).values()) == {"b"})
+    with pytest.raises(RefusedError, match="fleet of one"):
+        await second.rebalance()
+
+
+async def test_a_drained_worker_gets_nothing_until_it_has_left_and_come_back(fleet: Fleet) -> None:
+    """Its instances move at once, new ones and a rebalance pass it by, and a new start makes it as good as new."""
+    leader, second = await fleet.start("a"), await fleet.start("b")
+    await leader.write(function("f", parallelism=4))
+    await until(leader, lambda: sorted(placed(leader).values()) == ["a", "a", "b", "b"])
+    assert await leader.drain_status("b") == DrainStatus(DrainState.NOT_RUN)
+    await leader.drain("b")
+    assert set(placed(leader).values()) == {"a"}
+    assert await leader.drain_status("b") == DrainStatus(DrainState.SUCCESS)
+    await until(second, lambda: placed(second) == placed(leader))
+    await leader.write(function("g"))
+    await until(leader, lambda: placed(leader).get("g:0") == "a")
+    for refused in (leader.rebalance, lambda: leader.drain("a")):
+        with pytest.raises(RefusedError, match="start another"):
+            await refused()
+    with pytest.raises(DrainedError, match="b was drained"):
+        await leader.drain("b")
+    await fleet.stop("b")
+    assert (await leader.drain_status("b")).state is DrainState.ERROR
+    await fleet.start("b")
+    await leader.rebalance()
+    assert sorted(placed(leader).values()) == ["a", "a", "a", "b", "b"]
+
+
+async def test_what_cannot_be_drained_is_refused_by_name(fleet: Fleet) -> None:
+    """A stranger, and every worker of one that does not lead."""
+    leader, second = await fleet.start("a"), await fleet.start("b")
+    with pytest.raises(RefusedError, match=r"'x' is not in the fleet.*a, b"):
+        await leader.drain("x")
+    assert (await leader.drain_status("x")).state is DrainState.ERROR
+    for refused in (second.drain, second.drain_status):
+        with pytest.raises(NotReadyError, match="does not lead"):
+            await refused("b")
 
 
 async def test_rebalancing_by_the_period_of_the_config(fleet: Fleet) -> None:

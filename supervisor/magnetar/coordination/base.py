@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from magnetar_instance.proto.function import Assignment, FunctionMetaData
@@ -14,6 +15,23 @@ class WorkerInfo:
     worker_id: str
     hostname: str
     port: int
+
+
+class DrainState(StrEnum):
+    """How far the drain of a worker is, in Pulsar's words."""
+
+    NOT_RUN = "NOT_RUN"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class DrainStatus:
+    """How the drain of a worker is getting on, with the reason of a failure."""
+
+    state: DrainState
+    last_error: str = ""
 
 
 class Coordination(Protocol):
@@ -55,3 +73,19 @@ class Coordination(Protocol):
 
     async def leader(self) -> WorkerInfo | None:
         """Ask the broker for the leader."""
+
+    async def rebalance(self) -> None:
+        """Move instances until no worker has two more than another.
+
+        Raises NotReadyError on a worker that does not lead, RefusedError in a fleet of one or while it is under way.
+        """
+
+    async def drain(self, worker_id: str) -> None:
+        """Move everything off a worker, which gets nothing new until it has left the fleet.
+
+        Raises NotReadyError on a worker that does not lead, BusyError while another is being drained, DrainedError when it
+        was drained before, RefusedError when it is not in the fleet or nobody else is.
+        """
+
+    async def drain_status(self, worker_id: str) -> DrainStatus:
+        """Return how a drain is getting on. Raises NotReadyError on a worker that does not lead."""

@@ -10,9 +10,10 @@ from magnetar.broker_admin import BrokerAdmin
 from magnetar.changes import Changes
 from magnetar.coordination.fleet import Fleet
 from magnetar.coordination.patience import PASSING, delays, patiently, spread
+from magnetar.coordination.placing import AssignmentView, FunctionView
 from magnetar.coordination.producers import LeaderProducers
 from magnetar.coordination.settings import CoordinationSettings
-from magnetar.coordination.term import AssignmentView, FunctionView, Term
+from magnetar.coordination.term import Term
 from magnetar.coordination.view import TopicView
 from magnetar.pulsar_client import PulsarClient
 
@@ -101,7 +102,6 @@ class Candidacy:
         term = Term(
             self._settings, producers, self._functions, self._assignments, self._fleet, self._admin, self._logger
         )
-        term.place_soon()
         self._logger.info("leading the fleet")
         self._set_term(term)
         self.settled.set()

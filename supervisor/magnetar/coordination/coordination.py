@@ -11,16 +11,17 @@ from structlog.stdlib import BoundLogger
 
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.changes import Changes
-from magnetar.coordination.base import WorkerInfo
+from magnetar.coordination.base import DrainStatus, WorkerInfo
 from magnetar.coordination.candidacy import Candidacy
 from magnetar.coordination.codec import AssignmentChange, FunctionChange, decode_assignment, decode_function, update
 from magnetar.coordination.first_start import prepare
 from magnetar.coordination.fleet import Fleet
 from magnetar.coordination.forward import Forward
 from magnetar.coordination.patience import delays
+from magnetar.coordination.placing import AssignmentView, FunctionView
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.tables import accepts, with_assignments, with_functions
-from magnetar.coordination.term import AssignmentView, FunctionView
+from magnetar.coordination.term import Term
 from magnetar.coordination.view import TopicForm, TopicView
 from magnetar.errors import NotReadyError
 from magnetar.logs import worker_logger
@@ -120,10 +121,21 @@ class PulsarCoordination:
         await self._change(metadata, delete=True)
 
     async def rebalance(self) -> None:
-        """Even out the fleet. Raises NotReadyError where this worker does not lead."""
+        """Move instances until no worker has two more than another. Raises as `Coordination.rebalance` does."""
+        await self._leading().placing.rebalance()
+
+    async def drain(self, worker_id: str) -> None:
+        """Move everything off a worker, which gets nothing new until it has left. Raises as `Coordination.drain` does."""
+        await self._leading().placing.drain(worker_id)
+
+    async def drain_status(self, worker_id: str) -> DrainStatus:
+        """Return how a drain is getting on. Raises NotReadyError on a worker that does not lead."""
+        return await self._leading().placing.drain_status(worker_id)
+
+    def _leading(self) -> Term:
         if self._candidacy.term is None:
             raise NotReadyError("this worker does not lead the fleet; ask the leader")
-        await self._candidacy.term.rebalance()
+        return self._candidacy.term
 
     async def _prepare(self) -> None:
         """Make what a first worker makes, once the broker is there."""

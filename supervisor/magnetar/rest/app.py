@@ -12,6 +12,7 @@ from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
 from magnetar.rest.logs_v1 import logs_router
+from magnetar.rest.moves_v2 import moves_router
 from magnetar.rest.packages_v3 import packages_router
 from magnetar.rest.plan_v1 import plan_router
 from magnetar.rest.proxy import BrokerProxy
@@ -46,6 +47,8 @@ def build_app(context: RestContext) -> FastAPI:
         leader_router(context),
         worker_router(context, "/admin/v2"),
         worker_router(context, "/admin"),
+        moves_router(context, "/admin/v2"),
+        moves_router(context, "/admin"),
         instances_router(context),
         logs_router(context),
         plan_router(context),
