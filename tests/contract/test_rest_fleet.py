@@ -215,6 +215,24 @@ async def test_rebalance(pair: tuple[FleetWorker, FleetWorker]) -> None:
     assert answer.headers["Location"] == f"{leader.url}/admin/v2/worker/rebalance"
 
 
+async def test_drain(pair: tuple[FleetWorker, FleetWorker]) -> None:
+    """A worker is drained through any worker; the one that does not lead sends on what is meant for itself, by name."""
+    leader, other = pair
+    one, named = "/admin/v2/worker/drain", "/admin/v2/worker/leader/drain"
+    answer = await other.http.get(one)
+    assert answer.status_code == 307
+    at_leader = answer.headers["Location"]
+    worker_id = other.functions.worker.worker_id
+    assert at_leader == f"{leader.url}{named}?workerId={worker_id}"
+    assert (await leader.http.get(at_leader)).json() == {"status": "NOT_RUN", "lastError": ""}
+    assert (await leader.http.put(named, params={"workerId": "nobody"})).status_code == 400
+    assert (await leader.http.get(named, params={"workerId": "nobody"})).json()["status"] == "ERROR"
+    assert (await leader.http.put(at_leader)).status_code == 204
+    assert (await leader.http.put(at_leader)).status_code == 412
+    assert (await leader.http.get(at_leader)).json() == {"status": "SUCCESS", "lastError": ""}
+    assert (await leader.http.put(one)).status_code == 400
+
+
 async def test_a_trigger_without_an_answer(pair: tuple[FleetWorker, FleetWorker]) -> None:
     """When nothing comes out in time the answer is 408, and the message is in the topic."""
     await spread(pair, "f", through=pair[0])

@@ -65,9 +65,6 @@ class Coordination(Protocol):
     async def delete(self, metadata: FunctionMetaData) -> None:
         """Delete a function through the leader; `metadata.version` must be above the current one. Raises as `write`."""
 
-    async def rebalance(self) -> None:
-        """Even out the fleet. Raises NotReadyError where this worker does not lead."""
-
     async def members(self) -> list[WorkerInfo]:
         """Ask the broker for the workers of the fleet."""
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from magnetar.coordination.base import DrainStatus, WorkerInfo
-from magnetar.errors import NotReadyError
 from magnetar.functions.owners import OwnedElsewhere
 from magnetar.rest.context import RestContext
 from magnetar.rest.forms import done
+from magnetar.rest.leader_v3 import require_leader
 
 WorkerId = Annotated[str, Query(alias="workerId")]
 
@@ -32,21 +32,21 @@ def _add_at_leader(router: APIRouter, context: RestContext) -> None:
     @router.put("/worker/rebalance", status_code=204)
     async def rebalance() -> Response:
         """Spread the instances evenly over the workers."""
-        await _ensure_leading(context)
+        await require_leader(context)
         await coordination.rebalance()
         return done()
 
     @router.put("/worker/leader/drain", status_code=204)
     async def drain(worker_id: WorkerId) -> Response:
         """Move everything off a worker."""
-        await _ensure_leading(context)
+        await require_leader(context)
         await coordination.drain(worker_id)
         return done()
 
     @router.get("/worker/leader/drain")
     async def drain_status(worker_id: WorkerId) -> dict[str, str]:
         """Tell how the drain of a worker is getting on."""
-        await _ensure_leading(context)
+        await require_leader(context)
         return _status(await coordination.drain_status(worker_id))
 
 
@@ -56,32 +56,21 @@ def _add_for_this_worker(router: APIRouter, context: RestContext) -> None:
     @router.put("/worker/drain", status_code=204)
     async def drain_this() -> Response:
         """Move everything off this worker."""
-        if leader := await _other_leader(context):
-            return _at_leader(context, leader)
+        try:
+            await require_leader(context)
+        except OwnedElsewhere as leader:
+            return _at_leader(context, leader.worker)
         await coordination.drain(context.functions.worker.worker_id)
         return done()
 
     @router.get("/worker/drain")
     async def this_drain() -> Any:
         """Tell how the drain of this worker is getting on."""
-        if leader := await _other_leader(context):
-            return _at_leader(context, leader)
+        try:
+            await require_leader(context)
+        except OwnedElsewhere as leader:
+            return _at_leader(context, leader.worker)
         return _status(await coordination.drain_status(context.functions.worker.worker_id))
-
-
-async def _ensure_leading(context: RestContext) -> None:
-    if leader := await _other_leader(context):
-        raise OwnedElsewhere(leader)
-
-
-async def _other_leader(context: RestContext) -> WorkerInfo | None:
-    """Return the worker to ask; None when this one leads. Raises NotReadyError without a leader."""
-    if context.coordination.is_leader:
-        return None
-    leader = await context.coordination.leader()
-    if leader is None or leader == context.functions.worker:
-        raise NotReadyError("the fleet's leader is not ready yet: try again in a little while")
-    return leader
 
 
 def _at_leader(context: RestContext, leader: WorkerInfo) -> Response:

@@ -6,15 +6,10 @@ from typing import Any
 import psutil
 from fastapi import APIRouter
 from magnetar_instance.proto.function import Assignment
-from starlette.responses import Response
 
 from magnetar.coordination.base import WorkerInfo
-from magnetar.errors import NotReadyError, RefusedError, RequestError
+from magnetar.errors import NotReadyError, RequestError
 from magnetar.rest.context import RestContext
-from magnetar.rest.forms import done
-from magnetar.rest.leader_v3 import require_leader
-
-_TWO = 2
 
 
 class NoLeaderError(RequestError):
@@ -64,15 +59,6 @@ def _add_placement(router: APIRouter, context: RestContext) -> None:
         for fqiid, assignment in sorted(coordination.assignments.items()):
             by_worker.setdefault(_worker_of(assignment), []).append(fqiid)
         return by_worker
-
-    @router.put("/worker/rebalance", status_code=204)
-    async def rebalance() -> Response:
-        """Even out the instances over the fleet; redirects to the worker that leads."""
-        await require_leader(context)
-        if len(await coordination.members()) < _TWO:
-            raise RefusedError("there is but one worker in the fleet: nothing can be moved")
-        await coordination.rebalance()
-        return done()
 
     @router.get("/worker/connectors")
     async def connectors() -> list[Any]:
