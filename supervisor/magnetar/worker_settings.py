@@ -1,10 +1,20 @@
 """From a worker's config to the settings of its rooms. Pure but for the environment, which is handed in."""
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.java.archive import find_archive
+from magnetar.java.installation import JavaInstallation, cache_directory, find_installation
+from magnetar.java.version import find_java, java_release
 from magnetar.policy.restart import RestartPolicy
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
+from magnetar.runtimes.process.go import GoLanguage
+from magnetar.runtimes.process.java import JavaLanguage, JavaSettings
+from magnetar.runtimes.process.launch import Language
+from magnetar.runtimes.process.python import PythonLanguage
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 
 
@@ -38,6 +48,42 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         credentials=_credentials(config),
         zygote=config.magnetar.zygote,
     )
+
+
+def java_settings(config: WorkerConfig, environment: Mapping[str, str]) -> JavaSettings:
+    """Return the settings of Java instances; the cache is looked into at each start, for it may be filled meanwhile."""
+    process = config.process_runtime
+    cache = cache_directory()
+
+    def archive(found: JavaInstallation) -> Path | None:
+        program = find_java(environment)
+        return program and find_archive(found, program, cache)
+
+    return JavaSettings(
+        find=lambda: find_installation(process.java_instance_jar_location, process.function_instance_class_path, cache),
+        program=lambda: find_java(environment),
+        release=java_release,
+        archive=archive,
+        additional_arguments=config.additional_java_runtime_arguments,
+        max_pending_async_requests=config.max_pending_async_requests,
+        web_service_url=_exposed_web_service(config),
+        ignore_unknown_config_fields=config.ignore_unknown_config_fields,
+        nar_extraction_directory=str(config.nar_extraction_directory or ""),
+        host_memory=psutil.virtual_memory().total,
+    )
+
+
+def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mapping[str, Language]:
+    """Return how each language is launched, by Pulsar's name of it."""
+    return {
+        "PYTHON": PythonLanguage(settings),
+        "JAVA": JavaLanguage(settings, java_settings(config, settings.environment)),
+        "GO": GoLanguage(settings, _exposed_web_service(config)),
+    }
+
+
+def _exposed_web_service(config: WorkerConfig) -> str:
+    return config.pulsar_web_service_url if config.expose_admin_client_enabled else ""
 
 
 def kubernetes_settings(config: WorkerConfig) -> KubernetesSettings:

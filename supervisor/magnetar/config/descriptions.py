@@ -104,7 +104,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         f"{SETTINGS}.grpcPort": "Where an instance serves gRPC in its pod.",
         f"{SETTINGS}.metricsPort": "Where it serves its metrics.",
         f"{SETTINGS}.narExtractionDirectory": "Where connectors are unpacked in the pod.",
-        f"{SETTINGS}.functionInstanceClassPath": "The class path of Java instances.",
+        f"{SETTINGS}.functionInstanceClassPath": "The class path of Java instances, in processes and pods.",
         f"{SETTINGS}.gracePeriodSeconds": "Seconds that a pod has to end.",
         f"{SETTINGS}.kubernetesServiceDomainSuffix": "The domain of the cluster's services.",
         f"{SETTINGS}.kubernetesFunctionAuthProviderConfig": "Settings of the provider of credentials.",

@@ -28,6 +28,7 @@ class ProcessRuntimeConfig(Keys):
     """Settings of the process runtime."""
 
     java_instance_jar_location: Path | None = None
+    function_instance_class_path: str = ""
     python_instance_location: Path | None = None
     log_directory: Path = Path("logs")
     extra_function_dependencies_dir: Path | None = None

@@ -4,6 +4,8 @@ import zipfile
 from pathlib import Path
 
 from magnetar.errors import RefusedError
+from magnetar.java.class_file import ClassFileError
+from magnetar.java.jar import read_function
 from magnetar.packages.archives import open_archive, open_nested
 from magnetar.packages.kinds import is_zip, kind_of
 
@@ -22,6 +24,8 @@ def check_java(path: Path, filename: str, class_name: str | None, head: bytes) -
                 raise RefusedError(f"Function class name is not provided: give className, {filename} names none")
         elif not _has_class(archive, names, filename, class_name):
             raise RefusedError(f"className {class_name!r}: {filename} has no such class")
+        elif f"{class_name.replace('.', '/')}.class" in names:
+            _check_interface(archive, filename, class_name)
 
 
 def _has_class(archive: zipfile.ZipFile, names: set[str], filename: str, class_name: str) -> bool:
@@ -34,3 +38,15 @@ def _has_class(archive: zipfile.ZipFile, names: set[str], filename: str, class_n
             if wanted in nested.namelist():
                 return True
     return False
+
+
+def _check_interface(archive: zipfile.ZipFile, filename: str, class_name: str) -> None:
+    try:
+        found = read_function(archive, class_name)
+    except ClassFileError as error:
+        raise RefusedError(f"className {class_name!r} of {filename}: {error}: send what the build packages") from None
+    if found.is_function is False:
+        raise RefusedError(
+            f"User class must either be Function or java.util.Function: className {class_name!r} of {filename} implements "
+            "neither of them nor org.apache.pulsar.functions.api.WindowFunction"
+        )

@@ -1,7 +1,9 @@
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from class_files import class_file
 from magnetar.errors import RefusedError
 from magnetar.java.installation import JavaInstallation
 from magnetar.runtimes.base import InstanceSpec
@@ -104,9 +106,9 @@ def test_pulsar_2_8_gets_no_flags_of_newer_javas() -> None:
 def test_fields_that_an_old_instance_does_not_know_are_refused_by_name() -> None:
     """Its parser would end it."""
     details = FunctionDetails(name="f", processingGuarantees=MANUAL)
-    JavaLanguage(SETTINGS, JAVA).check(details)
+    JavaLanguage(SETTINGS, JAVA).admit(details)
     with pytest.raises(RefusedError, match=r"MANUAL needs .* 2\.11 .* 2\.8\.1"):
-        JavaLanguage(SETTINGS, replace(JAVA, find=lambda: OLD)).check(details)
+        JavaLanguage(SETTINGS, replace(JAVA, find=lambda: OLD)).admit(details)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,33 @@ def test_fields_that_an_old_instance_does_not_know_are_refused_by_name() -> None
 def test_what_this_host_cannot_run_is_refused(java: JavaSettings, details: FunctionDetails, sentence: str) -> None:
     """The refusal says what to change."""
     with pytest.raises(RefusedError, match=sentence):
-        JavaLanguage(SETTINGS, java).check(details)
+        JavaLanguage(SETTINGS, java).admit(details)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (class_file("a/B", release=21), r"className 'a\.B' is built for Java 21, and this worker's is Java 17"),
+        (class_file("a/B", calls=[("org/apache/pulsar/functions/api/Context", "incrCounter")]), "uses state.*bk://"),
+    ],
+    ids=["newer Java", "state"],
+)
+def test_a_class_that_cannot_run_here_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
+    """What the class file says is known before it is started."""
+    with zipfile.ZipFile(tmp_path / "f.jar", "w") as archive:
+        archive.writestr("a/B.class", content)
+    with pytest.raises(RefusedError, match=sentence):
+        JavaLanguage(SETTINGS, JAVA).admit(DETAILS, tmp_path / "f.jar")
+
+
+def test_state_is_allowed_where_bookkeeper_is(tmp_path: Path) -> None:
+    """Its URL begins with bk://."""
+    with zipfile.ZipFile(tmp_path / "f.jar", "w") as archive:
+        archive.writestr(
+            "a/B.class", class_file("a/B", calls=[("org/apache/pulsar/functions/api/Context", "getState")])
+        )
+    settings = replace(SETTINGS, state_storage_url="bk://localhost:4181")
+    assert JavaLanguage(settings, JAVA).admit(DETAILS, tmp_path / "f.jar") == NEW
 
 
 def test_a_collector_of_the_users_stands_alone() -> None:

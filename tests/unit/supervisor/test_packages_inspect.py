@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from class_files import class_file
 from magnetar.errors import RefusedError
 from magnetar.packages.inspect import check_package, check_shares_process, package_name
 
@@ -178,8 +179,10 @@ NAR = {"META-INF/bundled-dependencies/f.jar": archive({"org/x/Hello.class": b"\x
 @pytest.mark.parametrize(
     ("content", "class_name"),
     [
-        (archive({"org/x/Hello.class": b"\xca\xfe"}), "org.x.Hello"),
-        (archive({"org/x/Hello$Inner.class": b"\xca\xfe"}), "org.x.Hello$Inner"),
+        (archive({"org/x/Hello.class": class_file("org/x/Hello")}), "org.x.Hello"),
+        (archive({"org/x/Hello$Inner.class": class_file("org/x/Hello$Inner")}), "org.x.Hello$Inner"),
+        (archive({"A.class": class_file("A", (), extends="B"), "B.class": class_file("B")}), "A"),
+        (archive({"A.class": class_file("A", (), extends="com/other/Base")}), "A"),
         (archive(NAR), "org.x.Hello"),
         (archive({"META-INF/services/pulsar-io.yaml": b"name: x"}), None),
     ],
@@ -196,6 +199,12 @@ def test_accepts_java(put, content: bytes, class_name: str | None) -> None:  # n
         (archive({"org/x/Hello.class": b""})[:20], "org.x.Hello", "not a whole zip"),
         (archive({"org/x/Other.class": b""}), "org.x.Hello", "no such class"),
         (archive({"org/x/Other.class": b""}), None, "className"),
+        (archive({"A.class": b"\xca\xfe"}), "A", "className 'A' of f.jar: it is no Java class file"),
+        (
+            archive({"A.class": class_file("A", ("java/lang/Runnable",))}),
+            "A",
+            "must either be Function .* 'A' of f.jar",
+        ),
     ],
 )
 def test_refuses_java(put, content: bytes, class_name: str | None, words: str) -> None:  # noqa: ANN001

@@ -1,6 +1,7 @@
-"""Launches of Pulsar's Java instance: the command line of Pulsar 4.x, with what 2.8 has otherwise. Pure."""
+"""Launches of Pulsar's Java instance: the command line of Pulsar 4.x, with what 2.8 has otherwise."""
 
 import shlex
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.errors import RefusedError
+from magnetar.java.class_file import ClassFileError
 from magnetar.java.installation import JavaInstallation
+from magnetar.java.jar import read_function
 from magnetar.java.version import Version, show_version
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import common_arguments
@@ -26,6 +29,7 @@ _SECRETS = {
 """The Java classes of the secrets providers that every language has."""
 _MODULES_OPENED = (2, 11)
 """The version since which Pulsar opens modules of the JDK, as Java 17 needs it."""
+_FUNCTIONS = (FunctionDetails.FUNCTION, FunctionDetails.UNKNOWN)
 _INITIAL_HEAP = 24 * 2**20
 _REFLECTION = (
     "-Dio.netty.tryReflectionSetAccessible=true",
@@ -77,7 +81,7 @@ class JavaLanguage:
 
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance. Raises RefusedError for what this host's Java or Pulsar can't run."""
-        installation = self.check(spec.details)
+        installation = self.admit(spec.details, spec.package)
         program = self.java.program()
         release = (program and self.java.release(program)) or _needed_java(installation.version)
         argv = [str(program), *self._machine(installation, spec, place, release), _MAIN]
@@ -89,7 +93,7 @@ class JavaLanguage:
             health_interval=health_interval(self.settings.health_check_interval),
         )
 
-    def check(self, details: FunctionDetails) -> JavaInstallation:
+    def admit(self, details: FunctionDetails, package: Path | None = None) -> JavaInstallation:
         """Return the installation that can run a function, or raise RefusedError with what to change."""
         installation = self.java.find()
         program = self.java.program()
@@ -98,8 +102,7 @@ class JavaLanguage:
                 "Java functions need Java, and there is no `java` in the worker's PATH: "
                 f"install Java {_needed_java(installation.version)} or newer"
             )
-        release = self.java.release(program)
-        needed = _needed_java(installation.version)
+        release, needed = self.java.release(program), _needed_java(installation.version)
         if release is not None and release < needed:
             raise RefusedError(
                 f"Pulsar {show_version(installation.version)} needs Java {needed} or newer, and {program} is Java "
@@ -108,7 +111,27 @@ class JavaLanguage:
         refuse_newer_fields(details, installation.version)
         self._refuse_heap(details)
         flags(details.runtimeFlags)
+        if package is not None and details.componentType in _FUNCTIONS:
+            self._judge_class(details.className, package, release)
         return installation
+
+    def _judge_class(self, class_name: str, package: Path, release: int | None) -> None:
+        """Refuse a class that needs a newer Java, or a state store that is not there; the rest is judged at create."""
+        try:
+            with zipfile.ZipFile(package) as archive:
+                found = read_function(archive, class_name)
+        except (OSError, zipfile.BadZipFile, KeyError, ClassFileError):
+            return
+        if release is not None and found.release > release:
+            raise RefusedError(
+                f"className {class_name!r} is built for Java {found.release}, and this worker's is Java {release}: "
+                f"build it with --release {release}, or put a newer Java first in the worker's PATH"
+            )
+        if found.uses_state and not self.settings.state_storage_url.startswith("bk://"):
+            raise RefusedError(
+                f"className {class_name!r} uses state, which Java functions keep in BookKeeper: "
+                "set stateStorageServiceUrl to bk://…, or write the function in Python"
+            )
 
     def _refuse_heap(self, details: FunctionDetails) -> None:
         if 0 < self.java.host_memory < details.resources.ram:
