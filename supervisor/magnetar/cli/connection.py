@@ -1,6 +1,7 @@
 """Which worker a command talks to, and how the command shows who asks."""
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class Connection:
 
     def client(self, environ: Mapping[str, str] = os.environ) -> "WorkerClient":
         """Return a client: options win over the environment, that over client.conf. Raises UsageError."""
+        # httpx is a command line, too, whose libraries take longer to import than all that is needed here.
+        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
         from magnetar.client import WorkerClient  # noqa: PLC0415 - keeps help quick
 
         conf = self._conf(environ)

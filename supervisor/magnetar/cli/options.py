@@ -29,6 +29,12 @@ def truth(value: Truth | None) -> bool | None:
     return None if value is None else value is Truth.TRUE
 
 
+def _function_names(context: typer.Context, incomplete: str) -> list[str]:
+    from magnetar.cli.completion import function_names  # noqa: PLC0415 - only when the shell asks
+
+    return function_names(context, incomplete)
+
+
 @dataclass(frozen=True)
 class Namespace:
     """Where functions are."""
@@ -46,11 +52,19 @@ class Name:
     """Which function."""
 
     function: Annotated[
-        str | None, typer.Argument(metavar="[FUNCTION]", help="Its name, or tenant/namespace/name.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="FUNCTION",
+            help="Its name, or tenant/namespace/name.",
+            show_default=False,
+            autocompletion=_function_names,
+        ),
     ] = None
     tenant: Annotated[str | None, typer.Option("--tenant", help="The function's tenant [public].")] = None
     namespace: Annotated[str | None, typer.Option("--namespace", help="The function's namespace [default].")] = None
-    name: Annotated[str | None, typer.Option("--name", help="The function's name.")] = None
+    name: Annotated[str | None, typer.Option("--name", help="The function's name.", autocompletion=_function_names)] = (
+        None
+    )
     fqfn: Annotated[str | None, typer.Option("--fqfn", help="All three as tenant/namespace/name.")] = None
 
     def resolve(self) -> "FunctionName":

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+_ANY_WIDTH = 10_000
+
 
 class Format(StrEnum):
     """How results are printed."""
@@ -52,13 +54,19 @@ class Output:
         from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
         for name, first in zip(columns, rows[0], strict=True):
             number = isinstance(first, int | float) and not isinstance(first, bool)
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
+            table.add_column(name, justify="right" if number else "left", no_wrap=name != columns[-1], overflow="fold")
         for row in rows:
             table.add_row(*(_cell(each) for each in row))
-        Console(file=sys.stdout, highlight=False, markup=False).print(table)
+        console = Console(file=sys.stdout, highlight=False, markup=False)
+        if not console.is_terminal:
+            console.width = Console(width=_ANY_WIDTH).measure(table).maximum
+        with console.capture() as captured:
+            console.print(table)
+        lines = (line.rstrip() for line in captured.get().splitlines())
+        sys.stdout.writelines(f"{line}\n" for line in lines if line)
 
 
 @cache

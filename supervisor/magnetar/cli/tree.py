@@ -47,6 +47,8 @@ FUNCTIONS = Branch(
         "getstatus": replace(_STATUS, hidden=True),
         "stats": _functions("stats", "Show how much a function has processed."),
         "trigger": _functions("trigger", "Send a value to a function and print what comes out."),
+        "querystate": _functions("querystate", "Print what a function keeps under a key."),
+        "putstate": _functions("putstate", "Let a function keep a value under a key."),
         "upload": _functions("upload", "Store a file as a package."),
         "download": _functions("download", "Fetch a function's package, or a stored file."),
         "logs": _functions("logs", "Print a function's log, or follow it."),

@@ -7,7 +7,7 @@ from typing import cast
 from urllib.parse import quote
 
 from magnetar.client.calls import WorkerCalls
-from magnetar.client.forms import OCTETS, Deployment, text_part
+from magnetar.client.forms import OCTETS, Deployment, json_part, text_part
 from magnetar.client.transfers import Progress, reading, writing
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import FunctionName
@@ -107,6 +107,16 @@ class Functions:
                 parts["topic"] = text_part(topic)
             response = await self._calls.call("POST", _path(name, None, "trigger"), parts=parts)
         return response.text
+
+    async def state(self, name: FunctionName, key: str) -> dict[str, object]:
+        """Return what a function keeps under a key: `key`, its value by kind, and `version`."""
+        path = f"{_path(name, None, 'state')}/{quote(key, safe='')}"
+        return cast("dict[str, object]", await self._calls.json(path))
+
+    async def put_state(self, name: FunctionName, state: Mapping[str, object]) -> None:
+        """Let a function keep a value; `state` has `key` and one of `stringValue`, `byteValue` and `numberValue`."""
+        path = f"{_path(name, None, 'state')}/{quote(str(state['key']), safe='')}"
+        await self._calls.call("POST", path, parts={"state": json_part(state)})
 
     async def upload(self, file: Path, path: str, progress: Progress | None = None) -> None:
         """Store a file under a path of the package store."""

@@ -254,3 +254,15 @@ async def test_trigger_sends_a_text_or_a_file(workers: tuple[Worker, Worker], tm
         assert await client.functions.trigger(NAME, file=tmp_path / "in") == "out!"
     assert worker.asked[0][2] == {"data": "in", "topic": "a"}
     assert worker.asked[1][2] == {"dataStream": hashlib.sha256(b"in").hexdigest()}
+
+
+async def test_state_is_read_and_put(workers: tuple[Worker, Worker]) -> None:
+    """A key may hold a slash; a value goes as Pulsar's client sends it."""
+    worker, _ = workers
+    worker.answers[f"{FUNCTION}/state/k"] = {"key": "k", "stringValue": "v", "numberValue": None, "version": 1}
+    async with WorkerClient(worker.url) as client:
+        assert await client.functions.state(NAME, "k") == {"key": "k", "stringValue": "v", "version": 1}
+        worker.answers.clear()
+        await client.functions.put_state(NAME, {"key": "a/b", "stringValue": "v"})
+    assert worker.asked[-1][1] == f"{FUNCTION}/state/a/b"
+    assert json.loads(worker.asked[-1][2]["state"]) == {"key": "a/b", "stringValue": "v"}
