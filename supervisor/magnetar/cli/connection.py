@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEFAULT_URL = "http://localhost:8080"
-_TIMEOUT = 60.0
 _TOKEN_PLUGIN = "org.apache.pulsar.client.impl.auth.AuthenticationToken"  # noqa: S105 - a name, no secret
 
 
@@ -71,7 +70,8 @@ class Connection:
         url = self.admin_url or environ.get("MAGNETAR_ADMIN_URL") or conf.web_service_url or DEFAULT_URL
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"the worker's address {url!r} is no URL: write http://host:port or https://host:port")
-        return WorkerClient(url, self._credentials(conf), timeout=self.request_timeout or _TIMEOUT, warn=warn)
+        timeout = {} if self.request_timeout is None else {"timeout": self.request_timeout}
+        return WorkerClient(url, self._credentials(conf), warn=warn, **timeout)
 
     def _conf(self, environ: Mapping[str, str]) -> ClientConf:
         path = self.client_conf or environ.get("PULSAR_CLIENT_CONF")

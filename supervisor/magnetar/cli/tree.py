@@ -51,6 +51,8 @@ FUNCTIONS = Branch(
         "putstate": _functions("putstate", "Let a function keep a value under a key."),
         "upload": _functions("upload", "Store a file as a package."),
         "download": _functions("download", "Fetch a function's package, or a stored file."),
+        "available-functions": _functions("available_functions", "List the builtin functions."),
+        "reload": _functions("reload", "Let the worker look for builtin functions anew."),
         "logs": _functions("logs", "Print a function's log, or follow it."),
         "validate": _functions("validate", "Judge a config without deploying anything."),
         "plan": _functions("plan", "Show what an update would change, and which instances it would restart."),

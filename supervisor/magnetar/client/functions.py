@@ -118,6 +118,14 @@ class Functions:
         path = f"{_path(name, None, 'state')}/{quote(str(state['key']), safe='')}"
         await self._calls.call("POST", path, parts={"state": json_part(state)})
 
+    async def builtins(self) -> list[dict[str, object]]:
+        """Return the builtin functions of the worker: name, description and class (Pulsar 4.x)."""
+        return cast("list[dict[str, object]]", await self._calls.json(f"{_BASE}/builtins"))
+
+    async def reload_builtins(self) -> None:
+        """Let the worker look for builtin functions anew (Pulsar 4.x)."""
+        await self._calls.call("POST", f"{_BASE}/builtins/reload")
+
     async def upload(self, file: Path, path: str, progress: Progress | None = None) -> None:
         """Store a file under a path of the package store."""
         with reading(file, progress) as opened:

@@ -10,7 +10,6 @@ from magnetar.client.workers import Workers
 from magnetar.credentials import BrokerCredentials
 
 _ANONYMOUS = BrokerCredentials()
-DEFAULT_URL = "http://localhost:8080"
 _TIMEOUT = 60
 
 
@@ -27,7 +26,7 @@ class WorkerClient:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str,
         credentials: BrokerCredentials = _ANONYMOUS,
         *,
         timeout: float = _TIMEOUT,
