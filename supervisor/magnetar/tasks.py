@@ -1,10 +1,13 @@
-"""Tasks that serve whoever holds a context, without touching the errors of its body."""
+"""Tasks that serve whoever holds a context without touching the errors of its body, and work that may be given up."""
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 import anyio.abc
+
+T = TypeVar("T")
 
 
 class ServingTasks:
@@ -32,3 +35,24 @@ class ServingTasks:
         # The group must not see an error of the body, or it would wrap it.
         await self.group.__aexit__(None, None, None)
         return None
+
+
+async def unless(over: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T | None:
+    """Do some work, given up (None) as soon as `over` returns; an error of the work is raised as it is."""
+    result: T | None = None
+    failure: Exception | None = None
+
+    async def give_up() -> None:
+        await over()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(give_up, name="give up")
+        try:
+            result = await work()
+        except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return result

@@ -39,6 +39,8 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         pulsar_service_url=config.pulsar_service_url,
         cluster_name=config.pulsar_functions_cluster,
         log_directory=process.log_directory.absolute(),
+        download_directory=config.download_directory.absolute(),
+        records=config.magnetar.data_directory.absolute() / "instances",
         environment=instance_environment(config, environ),
         extra_dependencies=process.extra_function_dependencies_dir,
         python_instance=process.python_instance_location,

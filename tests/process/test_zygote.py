@@ -8,6 +8,7 @@ import pytest
 from instance_process import collect, command_line, details, free_port, produce, unique
 from magnetar.processes.launcher import Launcher, Spawn
 from magnetar.processes.watch import ExitStatus
+from magnetar.processes.zygote import Zygote
 from magnetar_broker.testing import RunningBroker
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +32,9 @@ async def test_a_zygote_forks_an_instance_that_processes(pulsar_broker: RunningB
     ours, theirs = socket.socketpair()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "extra")}
     with anyio.fail_after(30):
-        async with Launcher("magnetar_instance.zygote") as zygote:
+        async with Launcher() as launcher, anyio.create_task_group() as tasks:
+            zygote = Zygote(launcher, environment)
+            tasks.start_soon(zygote.run)
             wanted = Spawn(
                 ["instance", *arguments], environment, descriptors={"MAGNETAR_SUPERVISOR_FD": theirs.fileno()}
             )
@@ -43,6 +46,7 @@ async def test_a_zygote_forks_an_instance_that_processes(pulsar_broker: RunningB
             messages = await anyio.to_thread.run_sync(exchange, pulsar_broker.service_url, source, sink)
             assert messages == [b"really?"]
             assert await child.stop(10) == ExitStatus(code=0)
+            tasks.cancel_scope.cancel()
     ours.close()
 
 

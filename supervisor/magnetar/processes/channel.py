@@ -149,11 +149,12 @@ class SpawnChannel:
     async def close(self) -> None:
         """Close this end, which ends the other side; `read` must be running, or have returned."""
         self.theirs.close()
-        if not self.gone.is_set():
-            # The reading task must have let go of the descriptor before its number is given to something else.
-            anyio.notify_closing(self._ours)
-            await self.gone.wait()
-        self._ours.close()
+        # Whoever waits for the descriptor must have let go of it before its number is given to something else: nobody
+        # would ever wake them.
+        anyio.notify_closing(self._ours)
+        await self.gone.wait()
+        async with self._sending:
+            self._ours.close()
 
 
 def _request(number: int, wanted: Spawn, parent: int, descriptors: Sequence[str]) -> bytes:

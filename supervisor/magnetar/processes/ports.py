@@ -3,13 +3,38 @@
 import socket
 
 
-def free_ports(count: int) -> list[int]:
-    """Return different TCP ports that are free on loopback now; all are held open until the last one is chosen."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+class Ports:
+    """Chooses ports that are free on loopback, and none twice while it is held: its holder may not listen on it yet."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+
+    def take(self, count: int) -> list[int]:
+        """Return so many ports, held until they are given back. Raises OSError when the host has none left."""
+        sockets: list[socket.socket] = []
+        found: list[int] = []
+        try:
+            while len(found) < count:
+                sockets.append(_bound())
+                port = int(sockets[-1].getsockname()[1])
+                if port not in self._held:
+                    found.append(port)
+        finally:
+            for item in sockets:
+                item.close()
+        self._held.update(found)
+        return found
+
+    def give_back(self, ports: list[int]) -> None:
+        """Let ports be chosen again."""
+        self._held.difference_update(ports)
+
+
+def _bound() -> socket.socket:
+    item = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
+        item.bind(("127.0.0.1", 0))
+    except OSError:
+        item.close()
+        raise
+    return item

@@ -1,5 +1,6 @@
 """How an instance is run: the boundary between the supervision of instances and threads, processes or pods."""
 
+import signal as signals
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,22 @@ class BootFailed:
     traceback: tuple[str, ...] = ()
 
 
-Notice = Ready | BootFailed
+@dataclass(frozen=True)
+class Progress:
+    """How many messages the instance has taken in and finished since its start; told after a change."""
+
+    received: int
+    processed: int
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """A health check: `problem` says why there was no answer, and is empty when there was one."""
+
+    problem: str = ""
+
+
+Notice = Ready | BootFailed | Progress | Pulse
 
 
 @dataclass(frozen=True)
@@ -91,8 +107,15 @@ class Exit:
         if self.reason:
             return self.reason
         if self.signal is not None:
-            return f"ended by signal {self.signal}"
+            return f"ended by signal {_signal_name(self.signal)}"
         return f"ended with exit code {self.code}" if self.code is not None else "ended"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 class RunningInstance(Protocol):
@@ -122,6 +145,9 @@ class RunningInstance(Protocol):
 
     async def stop(self, grace: float) -> None:
         """End it: politely, after `grace` seconds by force; returns once it has ended or was given up."""
+
+    def dump_stacks(self) -> None:
+        """Have the stacks of its threads written to its log, where that is possible; it may end an instance (Go)."""
 
     async def status(self) -> FunctionStatus:
         """Ask for its status (5 s at most). Raises ConnectionError when it does not answer."""

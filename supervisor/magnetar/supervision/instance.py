@@ -3,8 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 import anyio
 
@@ -16,8 +15,7 @@ from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.record import Record
-
-T = TypeVar("T")
+from magnetar.tasks import unless
 
 _LAST_NOTICES = 1.0
 """Seconds that an ended instance's last words may take to be read; they are in its socket already."""
@@ -114,7 +112,7 @@ class SupervisedInstance:
     async def _attempt(self, desired: Desired) -> float | None:
         """Run the instance once; returns the seconds until the next start, None when only a new wish can start it."""
         try:
-            runtime, spec = await self._unless_wished(lambda: self._prepare(desired)) or (None, None)
+            runtime, spec = await unless(self._wish.wait, lambda: self._prepare(desired)) or (None, None)
             if runtime is None or spec is None:
                 return None
             ended = await self._run_once(runtime, spec)
@@ -178,7 +176,7 @@ class SupervisedInstance:
             if isinstance(notice, Ready):
                 self.record.ready()
                 self._log.info("The instance is subscribed and running.", pid=instance.pid)
-            else:
+            elif isinstance(notice, BootFailed):
                 self._refusal = notice
         silent.set()
 
@@ -192,26 +190,6 @@ class SupervisedInstance:
         if self.record.phase is Phase.STARTING:
             self._late = f"was not subscribed {self._context.start_timeout:g} s after its start and was ended"
             await instance.stop(self._context.stop_grace)
-
-    async def _unless_wished(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """Do some work, given up (None) as soon as something else is wished."""
-        result: T | None = None
-
-        async def give_up() -> None:
-            await self._wish.wait()
-            tasks.cancel_scope.cancel()
-
-        failure: RequestError | OSError | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(give_up, name="give up when wished")
-            try:
-                result = await work()
-            except (RequestError, OSError) as problem:
-                failure = problem
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return result
 
     def _refuse(self, reason: str) -> None:
         self.record.move(Event.REFUSE, reason)

@@ -74,9 +74,9 @@ def test_our_own_launcher_is_linked_and_forked_unless_it_has_flags() -> None:
     plain = replace(SPEC, details=FunctionDetails(name="f"))
     launch = PythonLanguage(SETTINGS).launch(plain, PLACE)
     assert launch.argv[:2] == [sys.executable, str(OWN_LAUNCHER)]
-    assert launch.zygote_arguments == launch.argv[2:]
+    assert launch.forked_argv == launch.argv[1:]
     assert launch.linked
-    assert PythonLanguage(SETTINGS).launch(SPEC, PLACE).zygote_arguments is None
+    assert PythonLanguage(SETTINGS).launch(SPEC, PLACE).forked_argv is None
 
 
 def test_another_launcher_is_run_by_exec_and_asked_over_grpc() -> None:
@@ -84,7 +84,7 @@ def test_another_launcher_is_run_by_exec_and_asked_over_grpc() -> None:
     settings = replace(SETTINGS, python_instance=Path("/pulsar/main.py"), health_check_interval=3)
     launch = PythonLanguage(settings).launch(replace(SPEC, details=FunctionDetails(name="f")), PLACE)
     assert launch.argv[1] == "/pulsar/main.py"
-    assert launch.zygote_arguments is None
+    assert launch.forked_argv is None
     assert not launch.linked
     assert launch.health_interval == 3
 

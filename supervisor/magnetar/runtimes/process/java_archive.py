@@ -16,7 +16,7 @@ from magnetar_instance.proto.function import ConsumerSpec, FunctionDetails, Reso
 from magnetar.java.archive import OLDEST_RELEASE, archive_path
 from magnetar.java.installation import JavaInstallation
 from magnetar.java.version import java_release
-from magnetar.processes.ports import free_ports
+from magnetar.processes.ports import Ports
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.java import JavaLanguage, JavaSettings
 from magnetar.runtimes.process.launch import Launch, Place
@@ -87,7 +87,7 @@ def _launch(installation: JavaInstallation, java: Path, folder: Path, url: str, 
         resources=Resources(ram=2**28),
     )
     spec = InstanceSpec(details, 0, installation.jar, "archive", "archive")
-    port, metrics_port = free_ports(2)
+    port, metrics_port = Ports().take(2)
     return language.launch(spec, Place(installation.jar, port, metrics_port, folder / "archive-0.log"))
 
 

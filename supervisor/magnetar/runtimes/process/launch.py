@@ -30,16 +30,16 @@ class Launch:
     """One start of an instance.
 
     `environment` is complete. Both standard streams are appended to `output`; the last lines of it and of the log file are
-    told when the instance dies. `zygote_arguments` are what an instance of ours is forked with from a zygote; None where
-    the command must be run. A `linked` instance speaks the JSON lines of docs/architecture.md over a socket pair; any other
-    is asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for
-    its watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
+    told when the instance dies. `forked_argv` is `sys.argv` of an instance that a zygote of ours may fork; None where the
+    command must be run. A `linked` instance speaks the JSON lines of docs/architecture.md over a socket pair. Any other is
+    asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for its
+    watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
     """
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     output: Path
-    zygote_arguments: Sequence[str] | None = None
+    forked_argv: Sequence[str] | None = None
     linked: bool = False
     health_interval: float = _HEALTH_INTERVAL
     cwd: Path | None = None

@@ -3,13 +3,15 @@
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio
 
-from magnetar.runtimes.base import BootFailed, Notice, Ready
+from magnetar.runtimes.base import BootFailed, Notice, Progress, Ready
 
 _LIMIT = 1 << 20
 """Bytes that a line may have; what is longer ends the reading: no instance of ours says so much."""
+_COUNTS = ("received", "processed")
 
 
 class SupervisorLink:
@@ -18,25 +20,31 @@ class SupervisorLink:
     def __init__(self) -> None:
         self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._ours.setblocking(False)  # noqa: FBT003
-        self.progress: dict[str, int] = {}
+        self._read_by_someone = False
 
     def close_theirs(self) -> None:
         """Close the child's end here, so that its death is an end of file."""
         self.theirs.close()
 
     def close(self) -> None:
-        """Close what is open; not while `notices` is iterated, which closes at its end."""
+        """Close both ends; whoever iterates `notices` still gets what was said before."""
         self.theirs.close()
-        self._ours.close()
+        if not self._read_by_someone:
+            self._ours.close()
+            return
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
 
     async def notices(self) -> AsyncIterator[Notice]:
-        """Yield what the instance says of its start; progress is kept in `progress`."""
+        """Yield what the instance says of itself, until it has ended or the link is closed."""
+        self._read_by_someone = True
         try:
             async for line in self._lines():
                 notice = self._read(line)
                 if notice is not None:
                     yield notice
         finally:
+            self._read_by_someone = False
             self.close()
 
     def send(self, command: str) -> None:
@@ -75,5 +83,5 @@ class SupervisorLink:
             case "failed":
                 return BootFailed(str(message.get("reason")), tuple(map(str, message.get("traceback") or ())))
             case "progress":
-                self.progress = {str(key): value for key, value in message.items() if isinstance(value, int)}
+                return Progress(*(number if isinstance(number := message.get(name), int) else 0 for name in _COUNTS))
         return None

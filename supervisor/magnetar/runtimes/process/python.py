@@ -29,7 +29,7 @@ class PythonLanguage:
             argv=python_command(spec, location or OWN_LAUNCHER, arguments),
             environment=python_environment(self.settings),
             output=place.log_file,
-            zygote_arguments=arguments if ours and not spec.details.runtimeFlags.strip() else None,
+            forked_argv=[str(OWN_LAUNCHER), *arguments] if ours and not spec.details.runtimeFlags.strip() else None,
             linked=ours,
             health_interval=health_interval(self.settings.health_check_interval),
         )

@@ -22,13 +22,16 @@ class ProcessSettings:
     """Settings that all instance processes of a worker share.
 
     `log_directory` is the base: `functions/<tenant>/…` is appended. `health_check_interval` is in seconds.
-    `environment` is complete: a process inherits nothing else.
+    `environment` is complete: a process inherits nothing else. Instances get their own copies of packages below
+    `download_directory`; `records` is where the record of each running process is kept.
     """
 
     pulsar_service_url: str
     cluster_name: str
     log_directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    download_directory: Path = Path("download/pulsar_functions")
+    records: Path = Path(".magnetar/instances")
     extra_dependencies: Path | None = None
     python_instance: Path | None = None
     logging_config: str = ""

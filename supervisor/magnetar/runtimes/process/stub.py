@@ -11,19 +11,36 @@ from magnetar_instance.proto.control import FunctionStatus, HealthCheckResult, M
 Answer = TypeVar("Answer", bound=Message)
 DEADLINE = 5.0
 """Seconds that an instance has for an answer, as Pulsar's worker gives it."""
+_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
 
 
 class InstanceStub:
     """Pulsar's InstanceControl of one instance; on loopback unless a host is given."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self._channel = grpc.aio.insecure_channel(
-            f"{host}:{port}", options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
-        )
+        self._address = f"{host}:{port}"
+        self._opened: grpc.aio.Channel | None = None
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        """The channel, opened at the first call: most instances are rarely asked."""
+        if self._opened is None:
+            self._opened = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        return self._opened
 
     async def status(self) -> FunctionStatus:
         """Ask for the status, or raise ConnectionError."""
         return await self._ask("GetFunctionStatus", FunctionStatus.FromString)
+
+    async def first_status(self) -> FunctionStatus:
+        """Ask for the status as soon as the port is served, or raise ConnectionError."""
+        return await self._ask("GetFunctionStatus", FunctionStatus.FromString, wait_for_ready=True)
 
     async def metrics(self) -> MetricsData:
         """Ask for the figures, or raise ConnectionError."""
@@ -33,10 +50,10 @@ class InstanceStub:
         """Tell the instance's watchdog that its worker lives, or raise ConnectionError."""
         return (await self._ask("HealthCheck", HealthCheckResult.FromString)).success
 
-    async def _ask(self, method: str, read: Callable[[bytes], Answer]) -> Answer:
+    async def _ask(self, method: str, read: Callable[[bytes], Answer], *, wait_for_ready: bool = False) -> Answer:
         call = self._channel.unary_unary(f"/proto.InstanceControl/{method}", _nothing, read)
         try:
-            answer: Answer = await call(b"", timeout=DEADLINE)
+            answer: Answer = await call(b"", timeout=DEADLINE, wait_for_ready=wait_for_ready)
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(
                 f"the instance did not answer {method}: {error.code().name} {error.details()}"
@@ -45,7 +62,8 @@ class InstanceStub:
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        if self._opened is not None:
+            await self._opened.close()
 
 
 def _nothing(_: bytes) -> bytes:

@@ -1,0 +1,64 @@
+"""Each instance's own copy of its package, where Pulsar's worker puts it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from magnetar_instance.proto.function import FunctionDetails
+
+from magnetar.runtimes.base import InstanceSpec
+
+
+class PackageCopies:
+    """Copies packages to `<directory>/<tenant>/<namespace>/<name>/<instance>/<original name>`.
+
+    An instance that starts while its predecessor still lives gets a directory beside it. Whatever a crash left there goes.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._used: set[Path] = set()
+        self._removals = anyio.CapacityLimiter(2)
+
+    def place(self, spec: InstanceSpec) -> Path:
+        """Return the copy, a hard link where that is possible. Raises OSError."""
+        folder = self._free_folder(spec)
+        _remove(folder)
+        folder.mkdir(parents=True)
+        copy = folder / spec.package.name
+        _link_or_copy(spec.package, copy)
+        if spec.details.runtime == FunctionDetails.GO:
+            copy.chmod(copy.stat().st_mode | 0o111)
+        self._used.add(folder)
+        return copy
+
+    def _free_folder(self, spec: InstanceSpec) -> Path:
+        details = spec.details
+        function = self._directory / details.tenant / details.namespace / details.name
+        names = (str(spec.instance_id), *(f"{spec.instance_id}.{number}" for number in range(1, len(self._used) + 1)))
+        return next(folder for name in names if (folder := function / name) not in self._used)
+
+    async def remove(self, copy: Path) -> None:
+        """Remove a copy with its directory, and the function's directories that are empty then."""
+        folder = copy.parent
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_remove, folder, limiter=self._removals)
+        self._used.discard(folder)
+        for parent in list(folder.parents)[:3]:
+            try:
+                parent.rmdir()
+            except OSError:
+                return
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,58 @@
+"""Hearing of an instance that tells nothing itself: it is asked for its status, then for its health."""
+
+import random
+from collections.abc import AsyncIterator
+
+import anyio
+
+from magnetar.processes.child import Child
+from magnetar.runtimes.base import Notice, Pulse, Ready
+from magnetar.runtimes.process.stub import InstanceStub
+from magnetar.tasks import unless
+
+_AGAIN = 0.5
+"""Seconds until an instance that answered, but not that it runs, is asked again."""
+
+
+class Asking:
+    """Asks one instance until it ends: ready at its first good status, then a health check every `interval` seconds.
+
+    The checks are also what the instance's watchdog waits for; up to a tenth of the interval earlier each, so that many
+    instances are not asked at once.
+    """
+
+    def __init__(self, child: Child, stub: InstanceStub, interval: float) -> None:
+        self._child = child
+        self._stub = stub
+        self._interval = interval
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """Yield readiness and pulses until the process has ended."""
+        while self._child.alive:
+            if await unless(self._child.wait, self._ready):
+                yield Ready()
+                break
+            await self._pause(_AGAIN)
+        while self._child.alive:
+            await self._pause(self._interval * random.uniform(0.9, 1.0))  # noqa: S311
+            pulse = await unless(self._child.wait, self._pulse)
+            if pulse is not None:
+                yield pulse
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._child.wait()
+
+    async def _ready(self) -> bool:
+        """Ask for the status; the call waits for the port to be served, so that it is not asked again and again."""
+        try:
+            return (await self._stub.first_status()).running
+        except ConnectionError:
+            return False
+
+    async def _pulse(self) -> Pulse:
+        try:
+            await self._stub.health_check()
+        except ConnectionError as error:
+            return Pulse(str(error))
+        return Pulse()
