@@ -21,7 +21,7 @@ class ServerKeys(Keys):
     jvm_gc_metrics_logger_class_name: str | None = Field(default=None, alias="jvmGCMetricsLoggerClassName")
     num_http_server_threads: int = Field(default=8, gt=0)
     http_requests_limit_enabled: bool = False
-    http_requests_max_per_second: float = 100.0
+    http_requests_max_per_second: float = Field(default=100.0, gt=0)
     max_concurrent_http_requests: int = 1024
     http_server_thread_pool_queue_size: int = 8192
     http_server_accept_queue_size: int = 8192

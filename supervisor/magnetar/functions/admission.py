@@ -1,6 +1,7 @@
 """Whether a config and its package can become a function on this worker."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -20,6 +21,8 @@ from magnetar.runtimes.choice import choose_runtime
 
 _UNAUTHORIZED = (401, 403)
 _NOT_FOUND = 404
+MAX_PARALLELISM = 10_000
+"""Far above what a fleet runs: one more digit by mistake must not bury the scheduler under instances."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def judge(context: FunctionsContext, config: FunctionConfig) -> tuple[FunctionCo
     """Return the config as it will be and its runtime. Raises RefusedError."""
     inferred = infer(config, forwards_properties=context.settings.forwards_properties)
     validate(inferred)
+    if (inferred.parallelism or 1) > MAX_PARALLELISM:
+        raise RefusedError(f"Function parallelism must be at most {MAX_PARALLELISM}: it is {inferred.parallelism}")
     asked = parse_options(inferred.custom_runtime_options).runtime
     runtime = choose_runtime(
         inferred.runtime or "JAVA",
@@ -82,7 +87,9 @@ async def judge_package(
 
 async def look_into(file: Path, name: str, config: FunctionConfig, runtime: str) -> None:
     """Raise RefusedError unless the file can be the function's package."""
-    await anyio.to_thread.run_sync(check_package, file, name, config.class_name, config.runtime or "JAVA")
+    language, runs_here = config.runtime or "JAVA", runtime != "kubernetes"
+    check = partial(check_package, file, name, config.class_name, language, runs_here=runs_here)
+    await anyio.to_thread.run_sync(check)
     if runtime == "thread":
         await anyio.to_thread.run_sync(check_shares_process, file, name)
 

@@ -15,10 +15,11 @@ _SUFFIXES = {"PYTHON": ".py", "JAVA": ".jar", "GO": ".go"}
 _MAX_NAME = 200
 
 
-def check_package(path: Path, filename: str, class_name: str | None, runtime: str) -> None:
+def check_package(path: Path, filename: str, class_name: str | None, runtime: str, *, runs_here: bool = True) -> None:
     """Judge a file as the package of a function in a language (JAVA, PYTHON or GO).
 
-    Reads the file and nothing else. Raises RefusedError that names the file and what to do.
+    `runs_here` is false for what runs on other machines, whose kind is not known. Reads the file and nothing else.
+    Raises RefusedError that names the file and what to do.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -27,7 +28,7 @@ def check_package(path: Path, filename: str, class_name: str | None, runtime: st
     if runtime == "PYTHON":
         check_python(path, filename, class_name or "", head)
     elif runtime == "GO":
-        check_program(filename, head)
+        check_program(filename, head, runs_here=runs_here)
     else:
         check_java(path, filename, class_name, head)
 

@@ -12,8 +12,8 @@ _EXECUTABLE, _SHARED = 2, 3
 _HEADER = 20
 
 
-def check_program(filename: str, head: bytes, machine: str | None = None) -> None:
-    """Judge a Go program by its first bytes; `machine` is this one's unless given. Raises RefusedError."""
+def check_program(filename: str, head: bytes, *, runs_here: bool = True) -> None:
+    """Judge a Go program by its first bytes, and by this machine's kind when it runs here. Raises RefusedError."""
     if not head.startswith(ELF) or len(head) < _HEADER:
         raise RefusedError(
             f"{filename} is {kind_of(head)}, no Go program: build it with GOOS=linux and send the binary"
@@ -23,8 +23,8 @@ def check_program(filename: str, head: bytes, machine: str | None = None) -> Non
     if kind not in (_EXECUTABLE, _SHARED):
         raise RefusedError(f"{filename} is an ELF file that can't be run (type {kind}): send what go build makes")
     built_for = _MACHINES.get(number, f"machine {number}")
-    here = machine or platform.machine()
-    if built_for != _SAME.get(here, here):
+    here = platform.machine()
+    if runs_here and built_for != _SAME.get(here, here):
         raise RefusedError(
             f"{filename} is built for {built_for}, this machine is {here}: build it with the right GOARCH"
         )

@@ -11,6 +11,7 @@ from magnetar.rest.functions_v3 import functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
+from magnetar.rest.limits import RateLimit
 from magnetar.rest.logs_v1 import logs_router
 from magnetar.rest.moves_v2 import moves_router
 from magnetar.rest.packages_v3 import packages_router
@@ -37,6 +38,9 @@ def build_app(context: RestContext) -> FastAPI:
     )
     add_error_handlers(app, context.settings.scheme)
     app.add_middleware(Guard, policy=GuardPolicy(context.settings.host, context.settings.allowed_hosts))
+
+    if context.settings.max_requests_per_second is not None:
+        app.add_middleware(RateLimit, rate=context.settings.max_requests_per_second)
 
     async def ready() -> None:
         require_ready(context)

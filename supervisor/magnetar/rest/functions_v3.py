@@ -110,6 +110,11 @@ def _add_reports(router: APIRouter, context: RestContext) -> None:
         """List the builtin functions: there are none on this worker."""
         return []
 
+    @router.post("/builtins/reload", status_code=204)
+    async def reload_builtins() -> Response:
+        """Look for builtin functions again: there are none on this worker."""
+        return done()
+
     @router.get("/{tenant}/{namespace}")
     async def names(tenant: str, namespace: str) -> list[str]:
         """List the names of a namespace's functions."""

@@ -15,6 +15,7 @@ class RestSettings:
     allowed_hosts: tuple[str, ...] = ()
     log_directory: Path = Path("logs")
     max_upload_bytes: int = 4 * 2**30
+    max_requests_per_second: float | None = None
 
 
 def rest_settings(config: WorkerConfig) -> RestSettings:
@@ -25,4 +26,5 @@ def rest_settings(config: WorkerConfig) -> RestSettings:
         allowed_hosts=config.magnetar.allowed_hosts,
         log_directory=config.process_runtime.log_directory.absolute(),
         max_upload_bytes=config.magnetar.max_upload_bytes,
+        max_requests_per_second=config.http_requests_max_per_second if config.http_requests_limit_enabled else None,
     )

@@ -155,6 +155,11 @@ def test_accepts_a_program_of_this_machine(put) -> None:  # noqa: ANN001
     check_package(put(elf(HERE)), "hello", None, "GO")
 
 
+def test_accepts_a_program_for_other_machines(put) -> None:  # noqa: ANN001
+    """What runs in a pod may be built for another machine than the worker's."""
+    check_package(put(elf(183 if HERE == 62 else 62)), "hello", None, "GO", runs_here=False)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
