@@ -3,10 +3,11 @@
 from magnetar.cli.connection import Connection, ask
 from magnetar.cli.errors import UsageError
 from magnetar.cli.functions.options import FunctionOptions
+from magnetar.cli.functions.waiting import Waiting
 from magnetar.cli.output import Output, progress, warn
 
 
-def create(function: FunctionOptions, connection: Connection, output: Output) -> None:
+def create(function: FunctionOptions, waiting: Waiting, connection: Connection, output: Output) -> None:
     """Deploy a function from options, a config file, or both.
 
     The package is --py, --jar or --go: a file here, a URL that the worker reads, or builtin://name. A path in a config file
@@ -24,4 +25,5 @@ def create(function: FunctionOptions, connection: Connection, output: Output) ->
             connection,
             lambda worker: worker.functions.create(given.values, file=given.file, url=given.url, progress=told),
         )
+    waiting.until_running(connection, given.name)
     output.done(f"Created {given.name.fqfn}.", created=given.name.fqfn)

@@ -1,0 +1,91 @@
+"""Waiting until a function runs, for scripts that go on with it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from magnetar.cli.connection import Connection, ask
+from magnetar.errors import RefusedByWorkerError, RequestError, TimedOutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from magnetar.client import WorkerClient
+    from magnetar.model.names import FunctionName
+
+_PATIENCE = 60.0
+_SHORTEST, _LONGEST = 0.05, 1.0
+_MISSING = 404
+_HOPELESS = "failed"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Whether a command returns once the function runs."""
+
+    wait: Annotated[bool | None, Option("--wait", help="Return once all instances run, or fail with the reason.")] = (
+        None
+    )
+    wait_timeout: Annotated[float | None, Option("--wait-timeout", min=0, help="Seconds to wait at most [60].")] = None
+
+    def until_running(self, connection: Connection, name: "FunctionName", instance: int | None = None) -> None:
+        """Wait for one instance or all, if that was asked for. Raises RequestError, also TimedOutError."""
+        if self.wait or self.wait_timeout is not None:
+            patience = _PATIENCE if self.wait_timeout is None else self.wait_timeout
+            with _told() as tell:
+                ask(connection, lambda worker: _until_running(worker, name, instance, patience, tell))
+
+
+async def _until_running(
+    worker: "WorkerClient",
+    name: "FunctionName",
+    instance: int | None,
+    patience: float,
+    tell: "Callable[[str], None]",
+) -> None:
+    import anyio  # noqa: PLC0415 - keeps help quick
+
+    pause, why = _SHORTEST, "no instance was started"
+    with anyio.move_on_after(patience):
+        while True:
+            found = (await worker.functions.status(name)).instances
+            wanted = [each.status.running for each in found if instance in (None, each.instance_id)]
+            if wanted and all(wanted):
+                return
+            why = await _why(worker, name) or why
+            tell(f"{sum(wanted)} of {len(wanted)} instances of {name.fqfn} run")
+            await anyio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST)
+    raise TimedOutError(
+        f"{name.fqfn} does not run after {patience:g} s: {why}; see magnetar functions status {name.fqfn}"
+    )
+
+
+async def _why(worker: "WorkerClient", name: "FunctionName") -> str:
+    """Return what keeps an instance from running. Raises RequestError when it will not run before it is changed."""
+    try:
+        found = [each for each in await worker.magnetar.instances() if each.fqfn == name.fqfn]
+    except RefusedByWorkerError as error:
+        if error.status != _MISSING:
+            raise
+        return ""  # Pulsar's own worker tells nothing of the kind
+    for each in found:
+        if each.phase == _HOPELESS:
+            raise RequestError(f"instance {each.instance_id} of {name.fqfn} can't run: {each.reason}")
+    return next((f"instance {each.instance_id} is {each.phase} {each.reason}".strip() for each in found), "")
+
+
+@contextmanager
+def _told() -> "Iterator[Callable[[str], None]]":
+    """Show on a terminal what is waited for."""
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - keeps help quick
+
+    with Console(stderr=True).status("") as shown:
+        yield shown.update
