@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.supervisor_link import SupervisorLink
 
 EXIT_BOOT_FAILED = 78
+BIND_ADDRESS = "MAGNETAR_BIND_ADDRESS"
+"""An environment variable: where an instance without a supervisor on its host listens; everywhere when it is not set."""
 _WATCHDOG_INTERVALS = 3
 
 
@@ -48,8 +51,9 @@ class Host:
         names = {"", fqfn, f"{fqfn}/{self._settings.instance_id}"}
         control = ControlServer(self._instance, self._serving, names, self._asked)
         metrics = MetricsServer(self._instance.metrics_text)
-        await control.start("127.0.0.1" if self._link else "[::]", self._options.port)
-        await metrics.start("127.0.0.1" if self._link else None, self._options.metrics_port)
+        address = "127.0.0.1" if self._link else os.environ.get(BIND_ADDRESS)
+        await control.start(address or "[::]", self._options.port)
+        await metrics.start(address, self._options.metrics_port)
         try:
             return await self._until_ended()
         finally:

@@ -2,20 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.errors import StartError
 from magnetar.java.archive import find_archive
 from magnetar.java.installation import JavaInstallation, cache_directory, find_installation
 from magnetar.java.version import find_java, java_release
 from magnetar.policy.restart import RestartPolicy
+from magnetar.runtimes.kubernetes.loading import load_extensions
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
 from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage, JavaSettings
 from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.python import PythonLanguage
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
+
+if TYPE_CHECKING:
+    from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime
 
 
 def restart_policy(config: WorkerConfig) -> RestartPolicy:
@@ -86,6 +92,20 @@ def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mappin
 
 def _exposed_web_service(config: WorkerConfig) -> str:
     return config.pulsar_web_service_url if config.expose_admin_client_enabled else ""
+
+
+def kubernetes_runtime(config: WorkerConfig) -> "KubernetesRuntime":
+    """Return the Kubernetes runtime, not yet entered; its client library is imported here alone.
+
+    Raises StartError for classes that can't be loaded and where the library is missing.
+    """
+    try:
+        from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise StartError(
+            f"the Kubernetes runtime needs a library that is missing ({error}): pip install 'magnetar[kubernetes]'"
+        ) from None
+    return KubernetesRuntime(kubernetes_settings(config), load_extensions(config))
 
 
 def kubernetes_settings(config: WorkerConfig) -> KubernetesSettings:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
+from magnetar.config.worker import chosen_runtime
 
 _JVM = "it tunes a JVM, and this worker has none"
 _ZOOKEEPER = "policies are asked of the broker's admin API, not of a metadata store"
 _BOOKKEEPER = "packages are kept by the broker's packages API, not in BookKeeper directly"
 _HTTP = "requests are served by one event loop, which has no threads or queues to size"
 _CONNECTORS = "connectors and builtin functions are not available yet"
-_KUBERNETES = "it belongs to the Kubernetes runtime, which is not available yet"
+_KUBERNETES = "it belongs to the Kubernetes runtime, which this worker does not use"
 _AUTH = "authentication of requests is not available yet"
 _TLS = "serving HTTPS is not available yet"
 _KEYSTORE = "give PEM files in tlsCertificateFilePath, tlsKeyFilePath and tlsTrustCertsFilePath instead"
@@ -26,11 +27,15 @@ OFF: tuple[Any, ...] = (None, False, "", (), [], {})
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a key; `neutral` are values of a refused key that ask for nothing."""
+    """What becomes of a key; `neutral` are values of a refused key that ask for nothing.
+
+    `elsewhere` is what becomes of it where no function may run in Kubernetes.
+    """
 
     kind: Literal["honoured", "meaningless", "refused"]
     why: str = ""
     neutral: tuple[Any, ...] = OFF
+    elsewhere: Literal["honoured", "meaningless", "refused"] = "honoured"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class Findings:
 
 def _honoured(*keys: str) -> dict[str, Verdict]:
     return {key: Verdict("honoured") for key in keys}
+
+
+def _of_kubernetes(
+    elsewhere: Literal["meaningless", "refused"], *keys: str, neutral: tuple[Any, ...] = ()
+) -> dict[str, Verdict]:
+    return {key: Verdict("honoured", _KUBERNETES, (*OFF, *neutral), elsewhere) for key in keys}
 
 
 def _meaningless(why: str, *keys: str) -> dict[str, Verdict]:
@@ -65,17 +76,17 @@ TABLE: dict[str, Verdict] = {
     **_honoured("brokerClientTrustCertsFilePath", "tlsTrustCertsFilePath", "useTls", "tlsAllowInsecureConnection"),
     **_honoured("tlsEnableHostnameVerification", "forwardSourceMessageProperty", "maxPendingAsyncRequests"),
     **_honoured("functionRuntimeFactoryConfigs", "processContainerFactory", "threadContainerFactory"),
-    **_refused("only Pulsar's process and thread factories can be named", "functionRuntimeFactoryClassName",
-               neutral=tuple(name for name, kind in RUNTIME_FACTORIES.items() if kind != "kubernetes")),
+    **_refused("only Pulsar's process, thread and Kubernetes factories can be named",
+               "functionRuntimeFactoryClassName", neutral=tuple(RUNTIME_FACTORIES)),
     **_refused("only Pulsar's RoundRobinScheduler can be named", "schedulerClassName", neutral=(_SCHEDULER,)),
     **_refused("moving instances for balance is not available yet: set -1", "rebalanceCheckFreqSec", neutral=(-1, 0)),
     **_refused("the compacted format of the metadata topic is not available yet", "useCompactedMetadataTopic"),
-    **_refused(_KUBERNETES, "kubernetesContainerFactory", "runtimeCustomizerClassName", "runtimeCustomizerConfig",
-               "functionInstanceMinResources", "functionInstanceMaxResources",
-               "functionInstanceResourceGranularities", "functionInstanceResourceChangeInLockStep",
-               "functionAuthProviderClassName"),
-    **_refused("secrets are not available yet", "secretsProviderConfiguratorClassName",
-               "secretsProviderConfiguratorConfig", neutral=(_DEFAULT_SECRETS,)),
+    **_honoured("kubernetesContainerFactory"),
+    **_of_kubernetes("meaningless", "runtimeCustomizerClassName", "runtimeCustomizerConfig",
+                     "functionInstanceMinResources", "functionInstanceMaxResources",
+                     "functionInstanceResourceGranularities", "functionInstanceResourceChangeInLockStep"),
+    **_of_kubernetes("refused", "functionAuthProviderClassName", "secretsProviderConfiguratorClassName",
+                     "secretsProviderConfiguratorConfig", neutral=(_DEFAULT_SECRETS,)),
     **_refused(_AUTH, "authenticationEnabled", "authorizationEnabled"),
     **_meaningless("it has a meaning only with authentication of requests, which is not available yet",
                    "authenticationProviders", "authorizationProvider", "superUserRoles", "proxyRoles",
@@ -131,12 +142,23 @@ def judge(values: Mapping[str, Any]) -> Findings:
     findings = Findings()
     if "workerPort" in values and values["workerPort"] is None:
         findings.refused.append(("workerPort", f"workerPort is empty, but {_TLS}; give a port"))
+    in_kubernetes = _may_use_kubernetes(values)
     for key, value in values.items():
         verdict = TABLE.get(key)
         if verdict is None or value is None:
             continue
-        if verdict.kind == "refused" and value not in verdict.neutral:
+        kind = verdict.kind
+        if kind == "honoured" and not in_kubernetes and value not in verdict.neutral:
+            kind = verdict.elsewhere
+        if kind == "refused" and value not in verdict.neutral:
             findings.refused.append((key, f"{key} is {value!r}: {verdict.why}; remove the key"))
-        elif verdict.kind == "meaningless":
+        elif kind == "meaningless":
             findings.meaningless.append((key, f"{key} has no effect: {verdict.why}"))
     return findings
+
+
+def _may_use_kubernetes(values: Mapping[str, Any]) -> bool:
+    """Whether a file lets functions run in Kubernetes, by Pulsar's keys or by our own."""
+    block = values.get("magnetar")
+    own = block.get("runtimes") if isinstance(block, Mapping) else getattr(block, "runtimes", None)
+    return chosen_runtime(values) == "kubernetes" or (isinstance(own, list | tuple) and "kubernetes" in own)

@@ -106,8 +106,10 @@ def test_unknown_keys_outside_our_block_are_accepted_with_a_warning(tmp_path: Pa
         ("pulsarServiceUrl: localhost:6650\n", "pulsarServiceUrl is 'localhost:6650'"),
         ("workerPort:\n", "give a port"),
         ("authenticationEnabled: true\n", "authenticationEnabled is True"),
-        (f"functionRuntimeFactoryClassName: {KUBERNETES}\n", "process and thread factories"),
-        ("functionRuntimeFactoryClassName: com.acme.Mine\n", "process and thread factories"),
+        ("functionRuntimeFactoryClassName: com.acme.Mine\n", "process, thread and Kubernetes factories"),
+        ("secretsProviderConfiguratorClassName: a:B\n", "belongs to the Kubernetes runtime"),
+        ("magnetar: {kubernetes: {probe: true}}\n", "probes"),
+        ("magnetar: {kubernetes: {podDisruptionBudget: {}}}\n", "give either minAvailable or maxUnavailable"),
         ("magnetar: {runtimes: [thread], defaultRuntime: process}\n", "is not among runtimes (thread)"),
         ("magnetar: {runtimes: []}\n", "magnetar.runtimes"),
         ("magnetar: {runtimes: 5}\n", "magnetar.runtimes"),
@@ -181,3 +183,13 @@ def test_the_config_is_frozen() -> None:
     """Nobody changes a setting after start."""
     with pytest.raises(ValueError, match="frozen"):
         load_config().worker_port = 1
+
+
+@pytest.mark.parametrize("key", [key for key, verdict in TABLE.items() if verdict.elsewhere != "honoured"])
+def test_keys_of_kubernetes_count_where_it_may_be_used(key: str) -> None:
+    """They are honoured with the Kubernetes runtime, as the default or by choice, and told or refused without it."""
+    without = judge({key: "something"})
+    assert key in str(without.refused + without.meaningless)
+    for chosen in ({"functionRuntimeFactoryClassName": KUBERNETES}, {"magnetar": {"runtimes": ["kubernetes"]}}):
+        used = judge({key: "something", **chosen})
+        assert key not in str(used.refused + used.meaningless)

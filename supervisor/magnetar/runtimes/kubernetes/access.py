@@ -17,6 +17,7 @@ from lightkube.config.models import User, UserExec
 from lightkube.core.exceptions import ConfigError
 
 from magnetar.config.runtime_keys import KubernetesRuntimeConfig
+from magnetar.errors import StartError
 from magnetar.runtimes.kubernetes.errors import UnreachableError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -41,7 +42,7 @@ class Access:
     def config(self) -> KubeConfig:
         """Return the configuration; without a kubeconfig a worker in a pod uses its service account.
 
-        Raises UnreachableError that says what was looked for.
+        Raises StartError that says what was looked for.
         """
         if self.uri:
             return KubeConfig.from_server(self.uri)
@@ -51,7 +52,7 @@ class Access:
         try:
             return KubeConfig.from_file(file)
         except (ConfigError, KeyError, ValueError, OSError) as error:
-            raise UnreachableError(f"the kubeconfig {file} can't be used: {error}") from None
+            raise StartError(f"the kubeconfig {file} can't be used: {error}") from None
 
     def kubeconfig(self) -> Path:
         """Return the kubeconfig's path, there or not: the first of KUBECONFIG, else the one in the home directory."""
@@ -63,7 +64,7 @@ class Access:
             return KubeConfig.from_service_account(self.service_account)
         except (ConfigError, KeyError) as error:
             tried = "" if self.inside_pod else f"there is no kubeconfig {kubeconfig}, and "
-            raise UnreachableError(
+            raise StartError(
                 f"{tried}this process has no service account of a pod ({error}): set submittingInsidePod inside a pod, "
                 "KUBECONFIG or k8Uri elsewhere"
             ) from None

@@ -10,9 +10,10 @@ import anyio
 import httpx2
 from lightkube import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError
-from lightkube.generic_resource import GenericNamespacedResource, create_global_resource, create_namespaced_resource
+from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 from lightkube.types import CascadeType, PatchType
 
+from magnetar.errors import StartError
 from magnetar.runtimes.kubernetes.access import Access, Credentials
 from magnetar.runtimes.kubernetes.errors import (
     ConflictError,
@@ -42,8 +43,13 @@ Selector = Mapping[str, str | None]
 
 
 def _kind(group: str, version: str, kind: str, plural: str) -> Kind:
-    made: Kind = create_namespaced_resource(group, version, kind, plural)
-    return made
+    """Return a dict-backed class of our own: the library's registry is shared with whoever else uses it."""
+
+    class Documents(GenericNamespacedResource):
+        _api_info = create_api_info(group, version, kind, plural)
+
+    Documents.__name__ = Documents.__qualname__ = kind
+    return Documents
 
 
 STATEFUL_SET = _kind("apps", "v1", "StatefulSet", "statefulsets")
@@ -54,7 +60,12 @@ POD = _kind("", "v1", "Pod", "pods")
 EVENT = _kind("", "v1", "Event", "events")
 DISRUPTION_BUDGET = _kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALER = _kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
-_SELF_REVIEW = create_global_resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews")
+
+
+class _SelfReview(GenericGlobalResource):
+    _api_info = create_api_info("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews")
+
+
 KINDS: Mapping[str, Kind] = {
     "StatefulSet": STATEFUL_SET,
     "Service": SERVICE,
@@ -87,7 +98,10 @@ class Listing:
 
 
 class KubernetesClient:
-    """The API server as the worker sees it; an async context manager. Every method raises KubernetesError."""
+    """The API server as the worker sees it; an async context manager. Every method raises KubernetesError.
+
+    Entering it asks nothing of the API server; it raises StartError where there is no way to reach one.
+    """
 
     def __init__(self, access: Access, patience: Patience | None = None) -> None:
         self._access = access
@@ -99,13 +113,16 @@ class KubernetesClient:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._credentials = await stack.enter_async_context(Credentials(self._access.config()))
+            try:
+                self._credentials = await stack.enter_async_context(Credentials(self._access.config()))
+            except UnreachableError as error:
+                raise StartError(str(error)) from None
             timeout = httpx2.Timeout(_TIMEOUT)
             config = self._credentials.config()
             try:
                 client = AsyncClient(config, timeout=timeout, field_manager=FIELD_MANAGER, trust_env=False)
             except (ConfigError, OSError, ValueError) as error:
-                raise UnreachableError(f"the Kubernetes configuration can't be used: {error}") from None
+                raise StartError(f"the Kubernetes configuration can't be used: {error}") from None
             self._client = await stack.enter_async_context(client)
             self._stack = stack.pop_all()
         return self
@@ -165,7 +182,7 @@ class KubernetesClient:
         resource = kind._api_info  # noqa: SLF001 - the library has no other name for it
         group = resource.resource.group
         try:
-            review = await self._client.create(_SELF_REVIEW.from_dict({"metadata": {}}))
+            review = await self._client.create(_SelfReview.from_dict({"metadata": {}}))
             user = str(review["status"]["userInfo"]["username"])
         except (httpx2.HTTPError, KeyError):
             user = "of this worker"

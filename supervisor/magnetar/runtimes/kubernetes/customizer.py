@@ -1,6 +1,7 @@
 """Who may change the manifests of a function before they are applied: a Protocol, and Pulsar's basic customizer. Pure."""
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self
 
@@ -36,10 +37,15 @@ class KubernetesManifestCustomizer(Protocol):
 
 
 class NoCustomizer:
-    """Leaves everything as it is."""
+    """Leaves everything as it is, and refuses options that only a customizer would read."""
 
-    def job_name(self, details: FunctionDetails, configured: str | None) -> str | None:  # noqa: ARG002
-        """Return the worker's choice."""
+    def job_name(self, details: FunctionDetails, configured: str | None) -> str | None:
+        """Return the worker's choice, or raise RefusedError for options of the basic customizer."""
+        asked = _options_in(details.customRuntimeOptions)
+        if asked:
+            raise RefusedError(
+                f"customRuntimeOptions.{asked[0]} is refused: this worker has no runtimeCustomizerClassName that reads it"
+            )
         return configured
 
     def job_namespace(self, details: FunctionDetails, configured: str) -> str:  # noqa: ARG002
@@ -53,6 +59,27 @@ class NoCustomizer:
     def stateful_set(self, details: FunctionDetails, stateful_set: Manifest) -> Manifest:  # noqa: ARG002
         """Return the StatefulSet unchanged."""
         return stateful_set
+
+
+def _options_in(text: str) -> list[str]:
+    """Return which of the basic customizer's options stand in customRuntimeOptions."""
+    try:
+        document = json.loads(text or "{}")
+    except ValueError:
+        return []
+    return [key for key in _BASIC_OPTIONS if isinstance(document, dict) and document.get(key)]
+
+
+_BASIC_OPTIONS = (
+    "jobName",
+    "jobNamespace",
+    "extraLabels",
+    "extractLabels",
+    "extraAnnotations",
+    "nodeSelectorLabels",
+    "tolerations",
+    "resourceRequirements",
+)
 
 
 class _Options(BaseModel):

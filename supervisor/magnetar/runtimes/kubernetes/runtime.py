@@ -72,6 +72,7 @@ class KubernetesRuntime:
         self._resolver = resolver
         self._changes = Changes()
         self._rooms: dict[str, tuple[Namespace, Explanations]] = {}
+        self._lacks: dict[str, str] = {}
         self._submitter = Submitter(self._client, settings.keys.grace_period_seconds)
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
         self._credentials = CredentialStore(self._client, self._extensions.auth, settings.cluster, trusted)
@@ -146,7 +147,7 @@ class KubernetesRuntime:
         if not restart and existing is not None and room.is_whole(name) and _runs(spec, existing):
             return
         objects = build(self._settings, spec, self._extensions, existing.annotations if existing else None)
-        await self._submitter.apply(room, objects)
+        self._lacks[spec.fqfn] = await self._submitter.apply(room, objects)
         if restart and existing is not None:
             await self._submitter.restart(namespace, name)
         with anyio.move_on_after(_HEARD_WITHIN):
@@ -178,6 +179,7 @@ class KubernetesRuntime:
         places = await self._places(spec)
         for room, name in places:
             await self._submitter.remove(room, name)
+        self._lacks.pop(spec.fqfn, None)
         for namespace in {room.name for room, _ in places}:
             await self._credentials.forget(namespace, spec.fqfn, spec.auth)
 
@@ -213,9 +215,12 @@ class KubernetesRuntime:
         room, explanations = self._rooms.get(namespace, (None, None))
         job = room.jobs.get(name) if room else None
         count = job.replicas if job else spec.details.parallelism
-        why = (explanations.of(name) if explanations else "") or (room.problem if room else "")
+        problem = room.problem if room else ""
+        why = (explanations.of(name) if explanations else "") or problem
         pods = room.pods if room else {}
-        return [_report(pods.get(f"{name}-{ordinal}"), ordinal, why) for ordinal in range(count)]
+        reports = [_report(pods.get(f"{name}-{ordinal}"), ordinal, why) for ordinal in range(count)]
+        aside = problem or self._lacks.get(spec.fqfn, "")
+        return [replace(report, reason=report.reason or aside) for report in reports]
 
     async def status(self, spec: FunctionSpec, instance_id: int) -> FunctionStatus:
         """Ask the instance in a pod, or raise ConnectionError with what is known of the pod."""

@@ -15,7 +15,7 @@ from magnetar.runtimes.kubernetes.client import (
     KubernetesClient,
     Manifest,
 )
-from magnetar.runtimes.kubernetes.errors import InvalidError, UnreachableError
+from magnetar.runtimes.kubernetes.errors import ForbiddenError, InvalidError, UnreachableError
 from magnetar.runtimes.kubernetes.manifests import Objects
 from magnetar.runtimes.kubernetes.namespace import Namespace
 from magnetar.runtimes.kubernetes.states import Job, immutable_part
@@ -35,18 +35,19 @@ class Submitter:
         self._grace = grace
         self._log = structlog.get_logger()
 
-    async def apply(self, room: Namespace, objects: Objects) -> None:
+    async def apply(self, room: Namespace, objects: Objects) -> str:
         """Create or change a function's objects: the Service first, then what it leads to, then what watches over that.
 
         Everything is owned by the StatefulSet, so that Kubernetes removes it even where no worker does. What a
-        StatefulSet can't change is made by a new one. Raises RefusedError for what the API server will never take.
+        StatefulSet can't change is made by a new one. Returns what the function has to do without, and why, or nothing.
+        Raises RefusedError for what the API server will never take.
         """
         try:
-            await self._apply(room, objects)
+            return await self._apply(room, objects)
         except InvalidError as error:
             raise RefusedError(f"Kubernetes refuses {objects.namespace}/{objects.name}: {error}") from None
 
-    async def _apply(self, room: Namespace, objects: Objects) -> None:
+    async def _apply(self, room: Namespace, objects: Objects) -> str:
         existing = room.jobs.get(objects.name)
         if existing is not None and (existing.deleting or existing.immutable != immutable_part(objects.stateful_set)):
             await self.remove(room, objects.name)
@@ -57,9 +58,14 @@ class Submitter:
         if owner is None:
             owner = stateful_set["metadata"]["uid"]
             await self._client.apply(_owned(objects.service, objects, owner))
-        for extra in objects.extras:
-            await self._client.apply(_owned(extra, objects, owner))
-        await self._drop_extras(objects, existing)
+        try:
+            for extra in objects.extras:
+                await self._client.apply(_owned(extra, objects, owner))
+            await self._drop_extras(objects, existing)
+        except ForbiddenError as error:
+            self._log.warning("A function has to do without what it asked for.", name=objects.name, reason=str(error))
+            return str(error)
+        return ""
 
     async def _drop_extras(self, objects: Objects, existing: Job | None) -> None:
         """Delete what an earlier version of the function asked for and this one does not."""

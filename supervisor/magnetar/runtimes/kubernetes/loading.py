@@ -1,0 +1,100 @@
+"""From the class names of a worker's config to those who have a say in the manifests."""
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from magnetar.config.worker import WorkerConfig
+from magnetar.errors import RefusedError, StartError
+from magnetar.runtimes.kubernetes import auth, customizer, secrets
+from magnetar.runtimes.kubernetes.manifests import Extensions
+
+T = TypeVar("T")
+Config = Mapping[str, Any]
+
+
+def load_extensions(config: WorkerConfig) -> Extensions:
+    """Return the extensions that a config names: Pulsar's built-in classes, or `package.module:Class` of Python.
+
+    A Python class is called with its config as one argument. Raises StartError that names the key and the Protocol.
+    """
+    try:
+        return Extensions(
+            customizer=_customizer(config),
+            auth=_auth(config),
+            secrets=_secrets(config),
+            certificates=bool(config.tls_trust_certs_file_path)
+            and os.access(config.tls_trust_certs_file_path, os.R_OK),
+        )
+    except RefusedError as refused:
+        raise StartError(str(refused)) from None
+
+
+def _customizer(config: WorkerConfig) -> customizer.KubernetesManifestCustomizer:
+    name = config.runtime_customizer_class_name
+    if not name:
+        return customizer.NoCustomizer()
+    made: customizer.KubernetesManifestCustomizer = _load(
+        "runtimeCustomizerClassName",
+        name,
+        customizer.KubernetesManifestCustomizer,
+        {customizer.BASIC: customizer.BasicKubernetesManifestCustomizer},
+    )(config.runtime_customizer_config)
+    return made
+
+
+def _auth(config: WorkerConfig) -> auth.KubernetesFunctionAuthProvider:
+    name = config.function_auth_provider_class_name
+    if not name:
+        return auth.KubernetesSecretsTokenAuthProvider() if config.authentication_enabled else auth.WorkersCredentials()
+    made: auth.KubernetesFunctionAuthProvider = _load(
+        "functionAuthProviderClassName",
+        name,
+        auth.KubernetesFunctionAuthProvider,
+        {
+            auth.TOKEN_IN_SECRET: lambda _: auth.KubernetesSecretsTokenAuthProvider(),
+            auth.SERVICE_ACCOUNT_TOKEN: auth.KubernetesServiceAccountTokenAuthProvider,
+        },
+    )(config.kubernetes_runtime.kubernetes_function_auth_provider_config)
+    return made
+
+
+def _secrets(config: WorkerConfig) -> secrets.SecretsProviderConfigurator:
+    name = config.secrets_provider_configurator_class_name or secrets.DEFAULT
+    given = config.secrets_provider_configurator_config
+    if name in secrets.BUILT_IN and given:
+        raise StartError(f"secretsProviderConfiguratorConfig: {name} takes no config: remove it")
+    made: secrets.SecretsProviderConfigurator = _load(
+        "secretsProviderConfiguratorClassName",
+        name,
+        secrets.SecretsProviderConfigurator,
+        {known: _without_config(built_in) for known, built_in in secrets.BUILT_IN.items()},
+    )(given)
+    return made
+
+
+def _without_config(made: Callable[[], T]) -> Callable[[Config], T]:
+    return lambda _: made()
+
+
+def _load(
+    key: str, name: str, protocol: type[Any], built_in: Mapping[str, Callable[[Config], Any]]
+) -> Callable[[Config], Any]:
+    """Return a class by its name; another Java class than the built-in ones is refused with what to write instead."""
+    if name in built_in:
+        return built_in[name]
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        raise StartError(
+            f"{key} is {name!r}, a Java class that can't be loaded: take one of {', '.join(built_in)}, or give "
+            f"package.module:Class of a Python class that implements {protocol.__module__}.{protocol.__name__}"
+        )
+    try:
+        found: Callable[[Config], Any] = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise StartError(f"{key} is {name!r}, which can't be imported: {error}") from None
+    missing = [method for method in vars(protocol) if not method.startswith("_") and not hasattr(found, method)]
+    if missing:
+        raise StartError(f"{key} is {name!r}, which lacks {', '.join(missing)} of {protocol.__name__}")
+    return found
