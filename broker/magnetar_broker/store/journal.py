@@ -204,7 +204,7 @@ class Journal:
     async def _sync(self) -> None:
         """Write and sync what has gathered, until nothing has: each sync takes all that came during the one before."""
         loop = asyncio.get_running_loop()
-        while self._buffer:
+        while self._buffer or self._waiters:  # a barrier that came during the last sync has nothing of its own to write
             groups, self._buffer = self._buffer, []
             waiters, self._waiters = self._waiters, []
             try:

@@ -318,6 +318,18 @@ async def test_a_waiter_hears_when_all_before_it_is_durable(tmp_path: Path) -> N
     assert written[0].read_bytes().endswith(b'["a",1]')
 
 
+async def test_a_waiter_that_comes_during_a_sync_hears_of_its_end(tmp_path: Path) -> None:
+    """Nothing need be appended after it: the sync that is under way is the one it waits for."""
+    journal = Journal(tmp_path, lambda: iter(()), lambda: None)
+    journal.replay(_Nothing())
+    async with asyncio.timeout(20):
+        for number in range(5):
+            journal.set("a", number)
+            await asyncio.sleep(0)  # the sync has begun and taken its waiters
+            await journal.settled()
+    await journal.close()
+
+
 class _Nothing:
     """Takes nothing in."""
 
