@@ -51,6 +51,7 @@ FUNCTIONS = Branch(
         "putstate": _functions("putstate", "Let a function keep a value under a key."),
         "upload": _functions("upload", "Store a file as a package."),
         "download": _functions("download", "Fetch a function's package, or a stored file."),
+        "localrun": _functions("localrun", "Run a function on this host, without a worker."),
         "available-functions": _functions("available_functions", "List the builtin functions."),
         "reload": _functions("reload", "Let the worker look for builtin functions anew."),
         "logs": _functions("logs", "Print a function's log, or follow it."),

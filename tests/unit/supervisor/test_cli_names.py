@@ -15,11 +15,16 @@ _FUNCTION = f"""{_NAME} --classname --className --function-type -t --cleanup-sub
 --windowLengthDurationMs --sliding-interval-count --slidingIntervalCount --sliding-interval-duration-ms
 --slidingIntervalDurationMs --auto-ack --autoAck --timeout-ms --timeoutMs --max-message-retries --custom-runtime-options
 --secrets --dead-letter-topic"""
+_LOCALRUN = """--broker-service-url --brokerServiceUrl --client-auth-plugin --clientAuthPlugin --client-auth-params
+--clientAuthParams
+--use-tls --use_tls --tls-allow-insecure --tls_allow_insecure --hostname-verification-enabled
+--hostname_verification_enabled --tls-trust-cert-path --tls_trust_cert_path --instance-id-offset --instanceIdOffset"""
 _INSTANCE = f"{_NAME} --instance-id"
 
 FUNCTIONS = {
     "create": _FUNCTION,
     "update": f"{_FUNCTION} --update-auth-data",
+    "localrun": f"{_FUNCTION} {_LOCALRUN}",
     "get": _NAME,
     "delete": _NAME,
     "list": "--tenant --namespace",
