@@ -11,6 +11,7 @@ from magnetar.errors import StartError
 from magnetar.java.archive import find_archive
 from magnetar.java.installation import JavaInstallation, cache_directory, find_installation
 from magnetar.java.version import find_java, java_release
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar.runtimes.kubernetes.loading import load_extensions
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 def restart_policy(config: WorkerConfig) -> RestartPolicy:
     """Return the restart policy of the `magnetar:` block."""
     return RestartPolicy(**config.magnetar.restart.model_dump())
+
+
+def health_policy(config: WorkerConfig) -> HealthPolicy:
+    """Return how long instances may hang: health checks as long as a watchdog of Pulsar's, three of its intervals."""
+    own, interval = config.magnetar, config.instance_liveness_check_freq_ms / 1000
+    patience = 3 * interval if interval > 0 else HealthPolicy().patience
+    return HealthPolicy(patience, own.stall_after, own.stall_timeout or None)
 
 
 def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import anyio
 import structlog
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData
 
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar.runtimes.base import ExternalRuntime, Runtime
 from magnetar.supervision.desired import Desired
@@ -33,4 +34,5 @@ class SupervisionContext:
     starts: anyio.CapacityLimiter
     external: ExternalRuntime | None = None
     assigned: Callable[[str], bool] = lambda _: False
+    health: HealthPolicy = field(default_factory=HealthPolicy)
     logger: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)
