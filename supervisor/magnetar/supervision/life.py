@@ -3,7 +3,7 @@
 from functools import partial
 
 import anyio
-import structlog
+from structlog.stdlib import BoundLogger
 
 from magnetar.lifecycle import Event, Phase
 from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Ready, RunningInstance, Runtime
@@ -25,7 +25,7 @@ class Life:
         context: SupervisionContext,
         record: Record,
         wish: anyio.Event,
-        logger: structlog.typing.FilteringBoundLogger,
+        logger: BoundLogger,
     ) -> None:
         self._context = context
         self._record = record

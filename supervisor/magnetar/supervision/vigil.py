@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import anyio
-import structlog
+from structlog.stdlib import BoundLogger
 
 from magnetar.lifecycle import Event, Phase
 from magnetar.policy.health import HealthPolicy
@@ -23,7 +23,7 @@ class Vigil:
         record: Record,
         policy: HealthPolicy,
         end: Callable[[str], Awaitable[None]],
-        logger: structlog.typing.FilteringBoundLogger,
+        logger: BoundLogger,
     ) -> None:
         self._instance = instance
         self._record = record
