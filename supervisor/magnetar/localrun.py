@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import anyio
 from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
@@ -67,7 +67,7 @@ class LocalRun:
     ) -> None:
         self._package = package
         self._settings = settings
-        self._log = logger or cast("BoundLogger", worker_logger())
+        self._log = logger or worker_logger()
         self._config = infer(config)
         validate(self._config)
         check_package(package, package.name, self._config.class_name, self._config.runtime or "JAVA")
