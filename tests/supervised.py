@@ -5,7 +5,7 @@ import gc
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from magnetar.processes.launcher import Launcher
 from magnetar.processes.subreaper import Subreaper
 from magnetar.processes.watch import children
 from magnetar.runtimes.base import InstanceSpec, Notice, Ready, RunningInstance, Runtime
+from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.python import PythonLanguage
 from magnetar.runtimes.process.runtime import ProcessRuntime
 from magnetar.runtimes.process.settings import ProcessSettings
@@ -108,7 +109,14 @@ def process_settings(service_url: str, folder: Path) -> ProcessSettings:
 
 @contextlib.asynccontextmanager
 async def processes(
-    service_url: str, folder: Path, *, kind: str = "self", **changes: object
+    service_url: str,
+    folder: Path,
+    *,
+    kind: str = "self",
+    languages: Callable[[ProcessSettings], Mapping[str, Language]] = lambda settings: {
+        "PYTHON": PythonLanguage(settings)
+    },
+    **changes: object,
 ) -> AsyncIterator[Processes]:
     """A process runtime whose instances are the launcher's children (`self`) or this process's (`worker`)."""
     settings = replace(process_settings(service_url, folder), **changes)  # type: ignore[arg-type]
@@ -116,9 +124,7 @@ async def processes(
         stack.enter_context(anyio.fail_after(50))
         subreaper = stack.enter_context(Subreaper().installed()) if kind == "worker" else None
         launcher = await stack.enter_async_context(Launcher(subreaper=subreaper))
-        runtime = await stack.enter_async_context(
-            ProcessRuntime(settings, launcher, {"PYTHON": PythonLanguage(settings)})
-        )
+        runtime = await stack.enter_async_context(ProcessRuntime(settings, launcher, languages(settings)))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         yield Processes(runtime, tasks, launcher, settings)
         tasks.cancel_scope.cancel()

@@ -14,14 +14,17 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def last_lines(path: Path, count: int, *, since: int = 0) -> tuple[str, ...]:
-    """Return at most `count` last lines that were written after the byte `since`; none when there is no such file."""
+def last_lines(path: Path, count: int, *, since: int = 0, window: int = _WINDOW) -> tuple[str, ...]:
+    """Return at most `count` last lines that were written after the byte `since`; none when there is no such file.
+
+    Only the last `window` bytes are looked at.
+    """
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            start = max(since if since <= end else 0, end - _WINDOW)
+            start = max(since if since <= end else 0, end - window)
             file.seek(start)
-            text = file.read(_WINDOW).decode(errors="replace")
+            text = file.read(window).decode(errors="replace")
     except OSError:
         return ()
     return tuple(line for line in text.splitlines() if line.strip())[-count:]

@@ -1,7 +1,7 @@
 """Hearing of an instance that tells nothing itself: it is asked for its status, then for its health."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 
@@ -12,25 +12,32 @@ from magnetar.tasks import unless
 
 _AGAIN = 0.5
 """Seconds until an instance that answered, but not that it runs, is asked again."""
+_LOOK_AGAIN, _LOOK_LONGEST = 0.1, 20.0
+"""Seconds until a log is looked into again for the line that tells readiness, and until that is given up."""
 
 
 class Asking:
     """Asks one instance until it ends: ready at its first good status, then a health check every `interval` seconds.
 
-    The checks are also what the instance's watchdog waits for; up to a tenth of the interval earlier each, so that many
-    instances are not asked at once.
+    Where `subscribed` is given, ready also waits until it is true. The checks are also what the instance's watchdog waits
+    for; up to a tenth of the interval earlier each, so that many instances are not asked at once.
     """
 
-    def __init__(self, child: Child, stub: InstanceStub, interval: float) -> None:
+    def __init__(
+        self, child: Child, stub: InstanceStub, interval: float, subscribed: Callable[[], bool] = lambda: True
+    ) -> None:
         self._child = child
         self._stub = stub
         self._interval = interval
+        self._subscribed = subscribed
 
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield readiness and pulses until the process has ended."""
         while self._child.alive:
             if await unless(self._child.wait, self._ready):
-                yield Ready()
+                await unless(self._child.wait, self._seen_subscribed)
+                if self._child.alive:
+                    yield Ready()
                 break
             await self._pause(_AGAIN)
         while self._child.alive:
@@ -49,6 +56,12 @@ class Asking:
             return (await self._stub.first_status()).running
         except ConnectionError:
             return False
+
+    async def _seen_subscribed(self) -> None:
+        """Wait for what tells the subscription; whoever configures its logs away is ready after a while all the same."""
+        with anyio.move_on_after(_LOOK_LONGEST):
+            while not self._subscribed():
+                await self._pause(_LOOK_AGAIN)
 
     async def _pulse(self) -> Pulse:
         try:

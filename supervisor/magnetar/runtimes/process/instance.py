@@ -13,12 +13,13 @@ from magnetar.processes.child import Child
 from magnetar.processes.logtail import last_lines, size_of
 from magnetar.processes.memory import oom_kills
 from magnetar.processes.watch import ExitStatus
-from magnetar.runtimes.base import Exit, Notice
+from magnetar.runtimes.base import BootFailed, Exit, Notice, Ready
 from magnetar.runtimes.process.launch import Launch, Place
 from magnetar.runtimes.process.normal import normal_metrics, normal_status, normal_text
 from magnetar.runtimes.process.stub import InstanceStub
 
-_LAST_LINES = 10
+_READ_LINES, _READ_BYTES = 400, 256 * 1024
+"""How much of what an ended instance said is looked at for its cause."""
 
 
 class Voice(Protocol):
@@ -40,6 +41,15 @@ class Before:
         """Take stock before a start."""
         files = dict.fromkeys((launch.output, place.log_file))
         return cls({file: size_of(file) for file in files}, oom_kills())
+
+    def told_ready(self, launch: Launch, place: Place) -> Callable[[], bool]:
+        """Return what tells whether the log has said the launch's `ready_line` since."""
+        line, since = launch.ready_line, self.sizes[place.log_file]
+        if line is None:
+            return lambda: True
+        return lambda: any(
+            line.search(each) for each in last_lines(place.log_file, _READ_LINES, since=since, window=_READ_BYTES)
+        )
 
 
 class ProcessInstance:
@@ -72,6 +82,7 @@ class ProcessInstance:
         self._clean_up = clean_up
         self._killed_after: float | None = None
         self._exit: Exit | None = None
+        self._final = False
         self._ending = anyio.Lock()
 
     @property
@@ -94,9 +105,16 @@ class ProcessInstance:
         """The file that the function's log records and prints go to."""
         return self._place.log_file
 
-    def notices(self) -> AsyncIterator[Notice]:
-        """Yield what the instance tells of itself, until it ends."""
-        return self._voice.notices()
+    async def notices(self) -> AsyncIterator[Notice]:
+        """Yield what the instance tells of itself, until it ends; one that can't tell why it never ran is read."""
+        was_ready = False
+        async for notice in self._voice.notices():
+            was_ready = was_ready or isinstance(notice, Ready)
+            yield notice
+        if not self._launch.linked and not was_ready:
+            ended = await self.wait()
+            if self._final:
+                yield BootFailed(ended.describe(), ended.last_lines)
 
     async def wait(self) -> Exit:
         """Wait for the end, and for what it left behind to be removed."""
@@ -111,9 +129,11 @@ class ProcessInstance:
             return ended
 
     def _describe(self, status: ExitStatus) -> Exit:
-        said = (last_lines(file, _LAST_LINES, since=size) for file, size in self._before.sizes.items())
-        lines = tuple(line for part in said for line in part)
-        return Exit(status.code, status.signal, self._reason(status), lines)
+        sizes = self._before.sizes.items()
+        said = (last_lines(file, _READ_LINES, since=size, window=_READ_BYTES) for file, size in sizes)
+        words = self._launch.last_words(status.code, [line for part in said for line in part])
+        self._final = words.final
+        return Exit(status.code, status.signal, self._reason(status), words.lines)
 
     def _reason(self, status: ExitStatus) -> str:
         if status.signal != signal.SIGKILL:

@@ -1,5 +1,6 @@
 """Launches of Pulsar's Java instance: the command line of Pulsar 4.x, with what 2.8 has otherwise."""
 
+import re
 import shlex
 import zipfile
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from magnetar.java.jar import read_function
 from magnetar.java.version import Version, show_version
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import common_arguments
+from magnetar.runtimes.process.last_words import of_java
 from magnetar.runtimes.process.launch import Launch, Place, health_interval
 from magnetar.runtimes.process.newer_fields import refuse_newer_fields
 from magnetar.runtimes.process.settings import ProcessSettings
@@ -27,6 +29,8 @@ _SECRETS = {
     ),
 }
 """The Java classes of the secrets providers that every language has."""
+_SUBSCRIBED = re.compile(r"ConsumerImpl - .* Subscribed to topic on ")
+"""What the client logs; the instance itself says that it runs long before."""
 _MODULES_OPENED = (2, 11)
 """The version since which Pulsar opens modules of the JDK, as Java 17 needs it."""
 _FUNCTIONS = (FunctionDetails.FUNCTION, FunctionDetails.UNKNOWN)
@@ -91,6 +95,8 @@ class JavaLanguage:
             environment=dict(self.settings.environment),
             output=place.log_file.with_suffix(".out"),
             health_interval=health_interval(self.settings.health_check_interval),
+            last_words=of_java,
+            ready_line=_SUBSCRIBED,
         )
 
     def admit(self, details: FunctionDetails, package: Path | None = None) -> JavaInstallation:

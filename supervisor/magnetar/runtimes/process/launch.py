@@ -1,5 +1,6 @@
 """How an instance of one language is launched: all that the process runtime needs to know of Python, Java and Go."""
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from magnetar.runtimes.base import InstanceSpec
+from magnetar.runtimes.process.last_words import Reader, plain
 
 _HEALTH_INTERVAL = 10.0
 
@@ -34,6 +36,8 @@ class Launch:
     command must be run. A `linked` instance speaks the JSON lines of docs/architecture.md over a socket pair. Any other is
     asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for its
     watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
+    `last_words` picks out of its last lines what tells why it ended. One that answers before it is subscribed has a
+    `ready_line`, which its log says when it is.
     """
 
     argv: Sequence[str]
@@ -44,6 +48,8 @@ class Launch:
     health_interval: float = _HEALTH_INTERVAL
     cwd: Path | None = None
     stack_signal: signal.Signals | None = signal.SIGQUIT
+    last_words: Reader = plain
+    ready_line: re.Pattern[str] | None = None
 
 
 class Language(Protocol):

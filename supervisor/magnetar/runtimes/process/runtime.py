@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from structlog.stdlib import BoundLogger
+import structlog
 
 from magnetar.errors import RefusedError
-from magnetar.logs import worker_logger
 from magnetar.processes.channel import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
@@ -66,12 +65,12 @@ class ProcessRuntime:
         launcher: Launcher,
         languages: Mapping[str, Language],
         *,
-        logger: BoundLogger | None = None,
+        logger: structlog.typing.FilteringBoundLogger | None = None,
     ) -> None:
         self._settings = settings
         self._launcher = launcher
         self._languages = languages
-        self._log = logger or worker_logger()
+        self._log = logger or structlog.get_logger()
         self._copies = PackageCopies(settings.download_directory)
         self._ports = Ports()
         self._tasks = ServingTasks()
@@ -143,7 +142,8 @@ class ProcessRuntime:
             start.launch,
             start.place,
             before,
-            voice=link or Asking(child, stub, start.launch.health_interval),
+            voice=link
+            or Asking(child, stub, start.launch.health_interval, before.told_ready(start.launch, start.place)),
             stub=stub,
             scrape=self._scrape,
             clean_up=undo.pop_all().aclose,
