@@ -111,6 +111,8 @@ class Broker:
     async def _reclaim(self) -> None:
         while True:
             await asyncio.sleep(self.settings.reclaim_interval)
+            for topic in self.topics.values():
+                topic.sample(self.settings.reclaim_interval)
             with suppress(StorageError):
                 # A disk that is full is told of where something was to be written; here there is nothing to lose.
                 await self.reclaim()
@@ -300,6 +302,19 @@ class Broker:
             with suppress(NotFoundError):
                 self.delete(partition_name(name, number), force=force)
         self.tenancy.set_partitions(name, None)
+
+    def delete_namespace(self, name: str, *, force: bool) -> None:
+        """Delete a namespace. Raises BusyError while it has topics, unless it is forced."""
+        topics = self.topics_of(name)
+        partitioned = [base for base in self.tenancy.partitions if parse_topic(base).namespace == name]
+        if (topics or partitioned) and not force:
+            raise BusyError("Cannot delete non empty namespace")
+        for topic in topics:
+            self.delete(str(topic.name), force=True)
+        for base in partitioned:
+            self.tenancy.set_partitions(base, None)
+        self.tenancy.delete_namespace(name)
+        self._policies.pop(name, None)
 
     def topics_of(self, namespace: str) -> list[Topic]:
         """Return a namespace's topics by name, each partition by itself. Raises NotFoundError."""

@@ -3,21 +3,32 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
+import resource
 import signal
+import ssl
 import sys
 from pathlib import Path
 
 from magnetar_broker.admin.app import admin_routes
+from magnetar_broker.auth.authenticator import Authenticator
+from magnetar_broker.auth.options import add_options, authenticator_of, tls_context_of
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.service import PulsarService
 from magnetar_broker.errors import StartError
-from magnetar_broker.http.server import HttpServer
+from magnetar_broker.http.server import HttpServer, is_loopback
+from magnetar_broker.policies import BacklogQuota
+from magnetar_broker.settings import BrokerSettings
+
+_MIB = 1024 * 1024
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a broker; returns the exit code: 0 when it was asked to end, 1 when it could not start."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         asyncio.run(_run(options))
     except StartError as error:
@@ -33,9 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=6650, help="of the binary protocol; 0: any free one")
     parser.add_argument("--admin-port", type=int, default=0, help="of the admin API; 0: any free one")
     parser.add_argument("--advertised-url", help="the pulsar:// address that clients are told, behind port mapping")
+    parser.add_argument("--backlog-limit", type=int, metavar="MIB", help="of each topic whose namespace sets none")
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="of the line that tells the addresses"
     )
+    add_options(parser)
     return parser
 
 
@@ -44,20 +57,58 @@ async def _run(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    authenticator = authenticator_of(options)
+    tls = tls_context_of(options, authenticator)
+    _demand_guarded(options, authenticator)
+    _raise_open_files()
+    async with Broker(options.data_dir, _settings(options)) as broker:
+        await _serve(options, broker, authenticator, tls, asked)
+
+
+async def _serve(
+    options: argparse.Namespace,
+    broker: Broker,
+    authenticator: Authenticator,
+    tls: ssl.SSLContext | None,
+    asked: asyncio.Event,
+) -> None:
     addresses: dict[str, str] = {}
-    async with Broker(options.data_dir) as broker:
-        service = PulsarService(broker, advertised_url=options.advertised_url)
-        admin = HttpServer(admin_routes(broker, addresses))
-        try:
-            host = f"[{options.host}]" if ":" in options.host else options.host
-            port = await service.listen(options.host, options.port)
-            addresses["broker"] = options.advertised_url or f"pulsar://{host}:{port}"
-            addresses["admin"] = f"http://{host}:{await admin.listen(options.host, options.admin_port)}"
-            _tell_ready(addresses, options.format)
-            await asked.wait()
-        finally:
-            await admin.close()
-            await service.close()
+    service = PulsarService(broker, advertised_url=options.advertised_url, authenticator=authenticator, tls=tls)
+    admin = HttpServer(
+        admin_routes(broker, addresses), settle=broker.journal.settled, authenticator=authenticator, tls=tls
+    )
+    try:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        port = await service.listen(options.host, options.port)
+        admin_port = await admin.listen(options.host, options.admin_port)
+        addresses["broker"] = options.advertised_url or f"{'pulsar+ssl' if tls else 'pulsar'}://{host}:{port}"
+        addresses["admin"] = f"{'https' if tls else 'http'}://{host}:{admin_port}"
+        _tell_ready(addresses, options.format)
+        await asked.wait()
+    finally:
+        await admin.close()
+        await service.close()
+
+
+def _settings(options: argparse.Namespace) -> BrokerSettings:
+    limit = options.backlog_limit
+    if limit is not None and limit <= 0:
+        raise StartError(f"--backlog-limit {limit}: give a number of MiB above 0")
+    return BrokerSettings(backlog_quota=BacklogQuota(limit * _MIB) if limit else BacklogQuota())
+
+
+def _demand_guarded(options: argparse.Namespace, authenticator: Authenticator) -> None:
+    if not is_loopback(options.host) and not authenticator.enabled and not options.insecure:
+        raise StartError(
+            f"--host {options.host} can be reached by others: ask for tokens (--token-secret-key, --token-public-key) "
+            "or certificates (--tls-client-ca), or say --insecure"
+        )
+
+
+def _raise_open_files() -> None:
+    """Let as many clients connect as the system allows this process."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tell_ready(addresses: dict[str, str], form: str) -> None:

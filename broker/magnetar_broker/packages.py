@@ -60,12 +60,14 @@ class Packages:
         described = {"description": "", "contact": "", "properties": {}, **metadata}
         described |= {"createTime": now, "modificationTime": now}
         (incoming / "metadata.json").write_text(json.dumps(described))
+        for path in (incoming / "content", incoming / "metadata.json", incoming):
+            _sync(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            incoming.rename(target)
-        except OSError:
+        if target.exists():
             shutil.rmtree(incoming)
-            raise ExistsError(f"Package '{package}' already exists") from None
+            raise ExistsError(f"Package '{package}' already exists")
+        incoming.rename(target)
+        _sync(target.parent)
 
     def content(self, package: PackageName) -> Path:
         """Return the file of a version. Raises NotFoundError."""
@@ -83,7 +85,10 @@ class Packages:
     def describe(self, package: PackageName, metadata: dict[str, object]) -> None:
         """Replace the description of a version."""
         changed = self.metadata(package) | metadata | {"modificationTime": int(time.time() * 1000)}
-        (self._version(package) / "metadata.json").write_text(json.dumps(changed))
+        fresh = self._version(package) / "metadata.json.new"
+        fresh.write_text(json.dumps(changed))
+        _sync(fresh)
+        fresh.rename(self._version(package) / "metadata.json")
 
     def versions(self, kind: str, tenant: str, namespace: str, name: str) -> list[str]:
         """Return the versions of a package. Raises NotFoundError."""
@@ -103,3 +108,11 @@ class Packages:
         shutil.rmtree(self._version(package))
         if not any(self._version(package).parent.iterdir()):
             self._version(package).parent.rmdir()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,10 +1,13 @@
-"""A broker for tests: the pytest fixture `pulsar_broker`, and `running_broker` for everything else."""
+"""A broker for tests: the pytest fixtures `pulsar_broker` (one a session) and `fresh_pulsar_broker` (one a test).
+
+Installing the distribution is enough: pytest finds them. `running_broker` serves everything else.
+"""
 
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +21,11 @@ _STOP_GRACE = 10.0
 class RunningBroker:
     """A broker in a child process on loopback; it can be killed and started again on the same ports and data."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, arguments: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
         self.service_url = ""
         self.admin_url = ""
+        self._arguments = list(arguments)
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -31,11 +35,11 @@ class RunningBroker:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the broker and wait until it is ready."""
+        """Start the broker and wait until it is ready. Raises RuntimeError when it does not get there."""
         port = urlsplit(self.service_url).port or 0
         admin_port = urlsplit(self.admin_url).port or 0
         command = [sys.executable, "-m", "magnetar_broker", "--data-dir", str(self.data_dir), "--format", "json"]
-        command += ["--port", str(port), "--admin-port", str(admin_port)]
+        command += ["--port", str(port), "--admin-port", str(admin_port), *self._arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -73,10 +77,13 @@ class RunningBroker:
 
 
 @contextmanager
-def running_broker(data_dir: Path | None = None) -> Iterator[RunningBroker]:
-    """Run a broker while the context is open, on a directory of its own where none is given."""
+def running_broker(data_dir: Path | None = None, arguments: Sequence[str] = ()) -> Iterator[RunningBroker]:
+    """Run a broker while the context is open, on a directory of its own where none is given.
+
+    `arguments` are more options of `magnetar broker`.
+    """
     with TemporaryDirectory(prefix="magnetar-broker-") as temporary:
-        broker = RunningBroker(data_dir or Path(temporary))
+        broker = RunningBroker(data_dir or Path(temporary), arguments)
         broker.start()
         try:
             yield broker
@@ -88,4 +95,11 @@ def running_broker(data_dir: Path | None = None) -> Iterator[RunningBroker]:
 def pulsar_broker() -> Iterator[RunningBroker]:
     """Give a broker that all tests of a session share: use topics of your own."""
     with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_pulsar_broker(tmp_path: Path) -> Iterator[RunningBroker]:
+    """Give a broker of the test's own, which it may kill."""
+    with running_broker(tmp_path / "broker") as broker:
         yield broker

@@ -32,11 +32,11 @@ class PackageRoutes:
 
     async def metadata(self, request: Request) -> Response:
         """Return a version's description."""
-        return answer(self._packages.metadata(_name(request)))
+        return answer(await asyncio.to_thread(self._packages.metadata, _name(request)))
 
     async def describe(self, request: Request) -> Response:
         """Replace a version's description."""
-        self._packages.describe(_name(request), await request.object())
+        await asyncio.to_thread(self._packages.describe, _name(request), await request.object())
         return Response()
 
     async def upload(self, request: Request) -> Response:
@@ -57,7 +57,7 @@ class PackageRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete a version."""
-        self._packages.delete(_name(request))
+        await asyncio.to_thread(self._packages.delete, _name(request))
         return Response()
 
     async def versions(self, request: Request) -> Response:

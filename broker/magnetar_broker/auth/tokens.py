@@ -73,8 +73,8 @@ class TokenVerifier:
             self._key: object = _secret(settings.secret_key)
             self._algorithms: tuple[str, ...] = _HMAC
         elif settings.public_key:
-            self._key = _public(settings.public_key)
             self._algorithms = _family(settings.public_algorithm)
+            self._key = _public(settings.public_key)
         else:
             raise KeyFormatError("no key for tokens: set tokenSecretKey or tokenPublicKey")
 

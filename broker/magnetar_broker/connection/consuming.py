@@ -166,7 +166,7 @@ class ConsumerHandlers:
         body.type = subscription.kind_name or ""
         body.msgBacklog = subscription.backlog
         body.blockedConsumerOnUnackedMsgs = consumer.blocked
-        body.msgRateOut = consumer.delivered / max(time.time() - consumer.connected_since, 1.0)
+        body.msgRateOut = consumer.sent.messages / max(time.time() - consumer.connected_since, 1.0)
         peer.send(answer)
 
 

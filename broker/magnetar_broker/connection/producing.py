@@ -104,8 +104,8 @@ class ProducerHandlers:
             # It came before; whether that is durable yet, the end of what is on its way tells.
             self._broker.journal.barrier(_Repeated(publication))
             return
-        producer.messages += request.num_messages
-        producer.bytes += len(entry)
+        producer.sent.messages += request.num_messages
+        producer.sent.bytes += len(entry)
 
     def close(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
         """Close a producer."""

@@ -27,6 +27,20 @@ class Request:
         """Return a query parameter that is true or false."""
         return self.query.get(name, "").lower() == "true"
 
+    def number(self, name: str) -> int:
+        """Return a part of the path that is a whole number. Raises InvalidError."""
+        text = self.parameters[name]
+        if not text.isdecimal():
+            raise InvalidError(f"{name}: {text!r} is no whole number")
+        return int(text)
+
+    def query_number(self, name: str, default: int) -> int:
+        """Return a query parameter that is a whole number. Raises InvalidError."""
+        text = self.query.get(name, "")
+        if text and not text.isdecimal():
+            raise InvalidError(f"{name}: {text!r} is no whole number")
+        return int(text) if text else default
+
     async def read(self) -> bytes:
         """Return the whole body, of at most 4 MiB. Raises InvalidError."""
         parts, size = [], 0
@@ -79,14 +93,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Routes:
-    """A table of methods and paths; a part in braces matches one part of a path, `{rest:path}` all that is left."""
+    """A table of methods and paths; `{name}` matches one part of a path, `{name:a|b}` one of some words."""
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Add a route."""
-        pattern = re.sub(r"\{(\w+):path\}", r"(?P<\1>.+)", path)
+        pattern = re.sub(r"\{(\w+):([^}]+)\}", r"(?P<\1>\2)", path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
         self._routes.append((method, re.compile(pattern + "/?"), handler))
 

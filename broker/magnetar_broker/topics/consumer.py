@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from magnetar_broker.topics.meter import Meter
+
 _UNACKNOWLEDGED_LIMIT = 50_000
 
 
@@ -61,8 +63,7 @@ class Consumer:
     permits: int = 0
     pending: dict[int, int] = field(default_factory=dict)
     unacknowledged: int = 0
-    delivered: int = 0
-    delivered_bytes: int = 0
+    sent: Meter = field(default_factory=Meter)
     redelivered: int = 0
     connected_since: float = field(default_factory=time.time)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from magnetar_broker.errors import ProducerBusyError, ProducerFencedError
+from magnetar_broker.topics.meter import Meter
 
 SHARED, EXCLUSIVE, WAIT_FOR_EXCLUSIVE, EXCLUSIVE_WITH_FENCING = range(4)
 
@@ -34,8 +35,7 @@ class Producer:
     ready: Callable[["Producer"], None] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     schema_version: bytes = b""
-    messages: int = 0
-    bytes: int = 0
+    sent: Meter = field(default_factory=Meter)
     connected_since: float = field(default_factory=time.time)
 
 

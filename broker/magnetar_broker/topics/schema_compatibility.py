@@ -67,7 +67,7 @@ def _root(data: bytes) -> object:
 
 def _unreadable_pair(writer: bytes, reader: bytes) -> str | None:
     """A pair is two schemas, each after its size; their types stand in properties: objects are taken as Avro's."""
-    for theirs, ours in zip(_parts(writer), _parts(reader), strict=True):
+    for theirs, ours in zip(key_and_value(writer), key_and_value(reader), strict=True):
         if theirs[:1] in {b"{", b"["} and ours[:1] in {b"{", b"["}:
             problem = _unreadable((AVRO, theirs), (AVRO, ours))
             if problem is not None:
@@ -77,7 +77,8 @@ def _unreadable_pair(writer: bytes, reader: bytes) -> str | None:
     return None
 
 
-def _parts(data: bytes) -> tuple[bytes, bytes]:
+def key_and_value(data: bytes) -> tuple[bytes, bytes]:
+    """Return the two schemas of a pair."""
     size = max(int.from_bytes(data[:4], "big", signed=True), 0)
     rest = data[4 + size :]
     return data[4 : 4 + size], rest[4:]

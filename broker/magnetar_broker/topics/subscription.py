@@ -13,6 +13,7 @@ from magnetar_broker.topics.dispatch_key_shared import KeySharedDispatcher
 from magnetar_broker.topics.dispatch_shared import SharedDispatcher
 from magnetar_broker.topics.dispatch_single import SingleDispatcher
 from magnetar_broker.topics.entries import Entries
+from magnetar_broker.topics.meter import Meter
 from magnetar_broker.wire.frames import may_have_delivery_time, metadata_of
 from magnetar_broker.wire.proto.pulsar_api import MessageMetadata
 
@@ -38,12 +39,11 @@ class Subscription:
         "_topic",
         "consumers",
         "cursor",
-        "delivered",
-        "delivered_bytes",
         "dispatcher",
         "durable",
         "name",
         "properties",
+        "sent",
     )
 
     def __init__(
@@ -54,8 +54,7 @@ class Subscription:
         self.cursor = cursor
         self.consumers: list[Consumer] = []
         self.dispatcher: Dispatcher | None = None
-        self.delivered = 0
-        self.delivered_bytes = 0
+        self.sent = Meter()
         self.properties: dict[str, str] = {}
         self._topic = topic
         self._changed = changed
@@ -246,10 +245,9 @@ class Subscription:
         else:
             count = metadata_of(data).num_messages_in_batch
         consumer.permits -= count
-        consumer.delivered += count
-        consumer.delivered_bytes += len(data)
-        self.delivered += count
-        self.delivered_bytes += len(data)
+        for meter in (consumer.sent, self.sent):
+            meter.messages += count
+            meter.bytes += len(data)
         consumer.link.deliver(
             consumer, Delivery(self._topic.id, self._topic.partition, entry, data, redeliveries, words)
         )

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from magnetar_broker.topics.compacted import Compacted
 from magnetar_broker.topics.cursor import Cursor
 from magnetar_broker.topics.deduplication import Deduplication, Sequence
 from magnetar_broker.topics.entries import Cache, Entries
+from magnetar_broker.topics.meter import Meter
 from magnetar_broker.topics.producers import Producers
 from magnetar_broker.topics.ranges import Ranges
 from magnetar_broker.topics.schemas import Schemas
@@ -31,15 +31,6 @@ class Publisher(Protocol):
 
     def refused(self, error: StorageError) -> None:
         """Take note that the entry is lost: it is to be sent again."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What came in since the broker's start."""
-
-    messages_in: int = 0
-    bytes_in: int = 0
-    compacted_at: float = 0.0
 
 
 class Topic:
@@ -59,7 +50,7 @@ class Topic:
         "_mark_dirty",
         "_save",
         "compacted",
-        "counters",
+        "compacted_at",
         "deduplication",
         "entries",
         "id",
@@ -67,6 +58,7 @@ class Topic:
         "partition",
         "policies",
         "producers",
+        "received",
         "schemas",
         "subscriptions",
         "visible",
@@ -94,7 +86,8 @@ class Topic:
         self.schemas = Schemas()
         self.policies = policies
         self.deduplication = Deduplication() if policies.deduplication else None
-        self.counters = Counters()
+        self.received = Meter()
+        self.compacted_at = 0.0
         self.producers = Producers(None, self._save_epoch)
         self._save = save
         self._mark_dirty = dirty
@@ -133,8 +126,8 @@ class Topic:
             if deduplication is not None:
                 deduplication.roll_back()
             raise
-        self.counters.messages_in += count
-        self.counters.bytes_in += len(entry)
+        self.received.messages += count
+        self.received.bytes += len(entry)
         return True
 
     def durable(self, number: int, sequence: Sequence | None) -> None:
@@ -229,7 +222,7 @@ class Topic:
         kept = [(number, self.compacted.words.get(number, ())) for number in self.compacted.kept]
         fresh = [(number, ()) for number in range(max(self.compacted.horizon, self.entries.first), self.visible)]
         self.compacted.replace(self.visible, compaction.keep([*kept, *fresh], self._read), self.entries)
-        self.counters.compacted_at = time.time()
+        self.compacted_at = time.time()
         self._save("compaction", self.compacted.to_json())
 
     def _read(self, entry: int) -> bytes | None:
@@ -384,6 +377,16 @@ class Topic:
             yield "epoch", self.producers.epoch
         if self.deduplication is not None:
             yield "sequences", self.deduplication.to_json()
+
+    def sample(self, seconds: float) -> None:
+        """Work out the rates of the time since the last sample."""
+        self.received.sample(seconds)
+        for subscription in self.subscriptions.values():
+            subscription.sent.sample(seconds)
+            for consumer in subscription.consumers:
+                consumer.sent.sample(seconds)
+        for producer in self.producers.all.values():
+            producer.sent.sample(seconds)
 
     def save_schemas(self) -> None:
         """Keep the schemas."""

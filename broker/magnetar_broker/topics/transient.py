@@ -60,8 +60,8 @@ class TransientTopic(Topic):
         del sequence
         number = self.entries.put(entry, count)
         self.visible = number + 1
-        self.counters.messages_in += count
-        self.counters.bytes_in += len(entry)
+        self.received.messages += count
+        self.received.bytes += len(entry)
         for subscription in list(self.subscriptions.values()):
             subscription.dispatch()
             subscription.cursor.reset(self.visible)

@@ -1,0 +1,64 @@
+"""The command line's options of authentication and TLS."""
+
+import argparse
+import ssl
+from pathlib import Path
+
+from magnetar_broker.auth.authenticator import Authenticator
+from magnetar_broker.errors import KeyFormatError, StartError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("authentication and TLS (off by default; a key may be a path, data: or base64)")
+    group.add_argument("--token-secret-key", default="", help="accept tokens signed with this secret")
+    group.add_argument("--token-public-key", default="", help="accept tokens signed with this key's private half (DER)")
+    group.add_argument("--token-public-alg", default="RS256", help="the algorithm of --token-public-key")
+    group.add_argument("--token-auth-claim", default="sub", help="the claim that names the role")
+    group.add_argument("--token-audience-claim", default="", help="the claim that names the audience")
+    group.add_argument("--token-audience", default="", help="what --token-audience-claim must hold")
+    group.add_argument("--tls-cert", type=Path, help="serve TLS on both ports with this certificate (PEM)")
+    group.add_argument("--tls-key", type=Path, help="the private key of --tls-cert (PEM)")
+    group.add_argument("--tls-client-ca", type=Path, help="accept clients by certificates that this authority signed")
+    group.add_argument("--insecure", action="store_true", help="listen beyond loopback without authentication")
+
+
+def authenticator_of(options: argparse.Namespace) -> Authenticator:
+    """Return what checks credentials. Raises StartError."""
+    if not options.token_secret_key and not options.token_public_key:
+        return Authenticator(None, options.tls_client_ca is not None)
+    # Without tokens the broker does without the libraries that check them: they cost a third of its start.
+    from magnetar_broker.auth.tokens import TokenSettings, TokenVerifier  # noqa: PLC0415
+
+    settings = TokenSettings(
+        secret_key=options.token_secret_key,
+        public_key=options.token_public_key,
+        public_algorithm=options.token_public_alg,
+        auth_claim=options.token_auth_claim,
+        audience_claim=options.token_audience_claim,
+        audience=options.token_audience,
+    )
+    try:
+        return Authenticator(TokenVerifier(settings), options.tls_client_ca is not None)
+    except KeyFormatError as error:
+        raise StartError(str(error)) from error
+
+
+def tls_context_of(options: argparse.Namespace, authenticator: Authenticator) -> ssl.SSLContext | None:
+    """Return the server's side of TLS, None where it is off. Raises StartError."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise StartError("--tls-cert and --tls-key belong together: give both or neither")
+    if options.tls_cert is None:
+        if options.tls_client_ca is not None:
+            raise StartError("--tls-client-ca needs --tls-cert and --tls-key: certificates travel over TLS")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(options.tls_cert, options.tls_key)
+        if options.tls_client_ca is not None:
+            context.load_verify_locations(options.tls_client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL if authenticator.tokens is not None else ssl.CERT_REQUIRED
+    except OSError as error:
+        names = ", ".join(str(each) for each in (options.tls_cert, options.tls_key, options.tls_client_ca) if each)
+        raise StartError(f"{names}: {error.strerror or error}; give certificates and keys in PEM") from error
+    return context
