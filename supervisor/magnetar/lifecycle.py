@@ -1,12 +1,14 @@
 """The life of an instance as one table: states, events and what follows; every pair is decided here.
 
-    pending --place--> starting --ready--> running <--progress/stall--> unhealthy
-       |                  |                   |                            |
-       |                  +------ end --------+------------- end ----------+--> backing-off | crash-looping
-       +--refuse--> failed <--refuse-- starting
-    any --ask to stop--> stopping --end--> stopped
+    pending --spawn--> starting --ready--> running <--recover / stall--> unhealthy
+                          |                   |                             |
+                          +-------------------+------ end, loop ------------+--> backing-off, crash-looping --> starting
+                          |                   |                             |
+                          +-------------------+------ finish ---------------+--> stopped
+    starting, running, unhealthy --stop--> stopping --end--> stopped
+    any that waits --stop--> stopped          any but stopping --refuse--> failed
 
-`failed` and `stopped` are left by an update or a restart alone.
+`failed` and `stopped` are left by an update, a start or a restart alone, which spawn anew.
 """
 
 from enum import StrEnum
@@ -25,9 +27,18 @@ class Phase(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process or thread, and nobody has asked it to end."""
+        return self in {Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY}
+
 
 class Event(StrEnum):
-    """What happens to an instance."""
+    """What happens to an instance.
+
+    `end` is a death that a restart follows, `loop` one too many in a short time, `finish` an end that no restart follows;
+    `refuse` is what no restart mends.
+    """
 
     SPAWN = "spawn"
     READY = "ready"
@@ -35,6 +46,7 @@ class Event(StrEnum):
     RECOVER = "recover"
     END = "end"
     LOOP = "loop"
+    FINISH = "finish"
     REFUSE = "refuse"
     STOP = "stop"
 
@@ -43,30 +55,32 @@ class ImpossibleError(Exception):
     """Raised for an event that can't happen in a phase: a defect of the supervisor, never of a function."""
 
 
-_WAITING = (Phase.PENDING, Phase.BACKING_OFF, Phase.CRASH_LOOPING, Phase.FAILED, Phase.STOPPED)
-_ALIVE = (Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY)
+_P, _S, _R, _U, _G = Phase.PENDING, Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.STOPPING
+_B, _C, _F, _O = Phase.BACKING_OFF, Phase.CRASH_LOOPING, Phase.FAILED, Phase.STOPPED
+_X = None
 
-TRANSITIONS: dict[tuple[Phase, Event], Phase] = {
-    **{(phase, Event.SPAWN): Phase.STARTING for phase in _WAITING},
-    **{(phase, Event.REFUSE): Phase.FAILED for phase in (*_WAITING, *_ALIVE)},
-    **{(phase, Event.END): Phase.BACKING_OFF for phase in (*_ALIVE, Phase.PENDING, Phase.CRASH_LOOPING)},
-    **{(phase, Event.LOOP): Phase.CRASH_LOOPING for phase in (*_ALIVE, Phase.PENDING, Phase.BACKING_OFF)},
-    **{(phase, Event.STOP): Phase.STOPPING for phase in _ALIVE},
-    **{(phase, Event.STOP): Phase.STOPPED for phase in _WAITING},
-    (Phase.STARTING, Event.READY): Phase.RUNNING,
-    (Phase.RUNNING, Event.STALL): Phase.UNHEALTHY,
-    (Phase.UNHEALTHY, Event.RECOVER): Phase.RUNNING,
-    (Phase.STOPPING, Event.END): Phase.STOPPED,
-    # What a living instance says while it is being stopped changes nothing; nor does a second request to stop.
-    **{(Phase.STOPPING, event): Phase.STOPPING for event in (Event.READY, Event.STALL, Event.RECOVER, Event.STOP)},
-    (Phase.STOPPING, Event.REFUSE): Phase.STOPPED,
-    (Phase.STOPPING, Event.LOOP): Phase.STOPPED,
+# What a living instance says while it is being stopped changes nothing; nor does a second request to stop.
+_GRID: dict[Phase, tuple[Phase | None, ...]] = {
+    #    spawn ready stall recover end loop finish refuse stop
+    _P: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
+    _S: (_X, _R, _X, _X, _B, _C, _O, _F, _G),
+    _R: (_X, _X, _U, _X, _B, _C, _O, _F, _G),
+    _U: (_X, _X, _X, _R, _B, _C, _O, _F, _G),
+    _G: (_X, _G, _G, _G, _O, _O, _O, _O, _G),
+    _B: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
+    _C: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
+    _F: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
+    _O: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
 }
+TRANSITIONS: dict[tuple[Phase, Event], Phase | None] = {
+    (phase, event): follows for phase, row in _GRID.items() for event, follows in zip(Event, row, strict=True)
+}
+"""For each phase and event the phase that follows, None where the event can't happen."""
 
 
 def after(phase: Phase, event: Event) -> Phase:
     """Return the phase that follows, or raise ImpossibleError."""
-    try:
-        return TRANSITIONS[phase, event]
-    except KeyError:
-        raise ImpossibleError(f"an instance that is {phase} can't have the event {event}") from None
+    follows = TRANSITIONS[phase, event]
+    if follows is None:
+        raise ImpossibleError(f"an instance that is {phase} can't have the event {event}")
+    return follows

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import anyio
 from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
-from structlog.typing import FilteringBoundLogger
+from structlog.stdlib import BoundLogger
 
 from magnetar.config import WorkerConfig, load_config
 from magnetar.lifecycle import Phase
@@ -63,11 +63,11 @@ class LocalRun:
         package: Path,
         settings: LocalRunSettings,
         *,
-        logger: FilteringBoundLogger | None = None,
+        logger: BoundLogger | None = None,
     ) -> None:
         self._package = package
         self._settings = settings
-        self._log = logger or cast("FilteringBoundLogger", worker_logger())
+        self._log = logger or worker_logger()
         self._config = infer(config)
         validate(self._config)
         check_package(package, package.name, self._config.class_name, self._config.runtime or "JAVA")

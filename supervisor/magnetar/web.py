@@ -17,7 +17,17 @@ _OPEN_REQUESTS_GRACE = 2
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """A uvicorn server that leaves the process's signals alone: they belong to the program that embeds it."""
+    """A uvicorn server that leaves the process's signals alone: they belong to the program that embeds it.
+
+    It waits to be stopped where uvicorn's own looks ten times a second, so that an idle worker is idle.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopped = anyio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stopped.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -50,6 +60,7 @@ async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[int]:
         lifespan="off",
         ws="none",
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=_OPEN_REQUESTS_GRACE,
     )
     server = _EmbeddedServer(config)
@@ -58,7 +69,7 @@ async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[int]:
         try:
             yield port
         finally:
-            server.should_exit = True
+            server.stopped.set()
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -212,6 +212,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "magnetar.restart.period": "within so long are told as a crash loop.",
         "magnetar.stopGrace": "Seconds that an instance has to finish before it is killed.",
         "magnetar.startTimeout": "Seconds that an instance has to subscribe.",
+        "magnetar.stallAfter": "Seconds that a busy instance may finish no message until it is unhealthy.",
+        "magnetar.stallTimeout": "Seconds until such an instance is ended and started again; 0: never.",
         "magnetar.zygote": "Whether Python instances are forked from a prepared process.",
         "magnetar.allowedHosts": "Names under which the REST API may be asked; none: any, unless it listens on loopback.",
         "magnetar.maxUploadBytes": "How large a package may be.",

@@ -53,12 +53,20 @@ class MagnetarConfig(OwnKeys):
     restart: RestartConfig = Field(default_factory=RestartConfig)
     stop_grace: float = Field(default=10, ge=0)
     start_timeout: float = Field(default=60, gt=0)
+    stall_after: float = Field(default=60, gt=0)
+    stall_timeout: float = Field(default=0, ge=0)
     zygote: bool = True
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = Field(default=4 * 2**30, gt=0)
     subreaper: bool = False
     kubernetes: KubernetesOptions = Field(default_factory=KubernetesOptions)
     kubernetes_pod_templates: bool = False
+
+    @model_validator(mode="after")
+    def _stalls_are_seen_before_they_end(self) -> Self:
+        if 0 < self.stall_timeout < self.stall_after:
+            raise ValueError(f"stallTimeout {self.stall_timeout:g} is below stallAfter {self.stall_after:g}: raise it")
+        return self
 
     @model_validator(mode="after")
     def _default_is_allowed(self) -> Self:

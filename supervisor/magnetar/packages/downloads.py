@@ -12,29 +12,30 @@ _MAX_HOPS = 5
 _MAX_BYTES = 4 * 2**30
 
 
-async def download(http: httpx.AsyncClient, url: str, target: Path, policy: UrlPolicy) -> None:
-    """Write what a URL answers to `target`.
+async def download(url: str, target: Path, policy: UrlPolicy) -> None:
+    """Write what a URL answers to `target`. The client is made for it: downloads are rare, reading authorities is not free.
 
     Raises RefusedError for an address that is not allowed or has nothing, NotReadyError when it does not answer now.
     """
-    where = url
-    for _ in range(_MAX_HOPS):
-        policy.check(where)
-        try:
-            async with http.stream("GET", where, follow_redirects=False) as response:
-                if response.has_redirect_location:
-                    where = str(response.url.join(response.headers["location"]))
-                    continue
-                _judge(response, where)
-                await _write(response, target)
-                return
-        except httpx.HTTPError as error:
-            raise NotReadyError(
-                f"the package {where!r} could not be downloaded: {str(error) or type(error).__name__}"
-            ) from None
-        except httpx.InvalidURL as error:
-            raise RefusedError(f"the package URL {where!r} is not one: {error}") from None
-    raise RefusedError(f"the package URL {url!r} is redirected more than {_MAX_HOPS} times")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        where = url
+        for _ in range(_MAX_HOPS):
+            policy.check(where)
+            try:
+                async with http.stream("GET", where, follow_redirects=False) as response:
+                    if response.has_redirect_location:
+                        where = str(response.url.join(response.headers["location"]))
+                        continue
+                    _judge(response, where)
+                    await _write(response, target)
+                    return
+            except httpx.HTTPError as error:
+                raise NotReadyError(
+                    f"the package {where!r} could not be downloaded: {str(error) or type(error).__name__}"
+                ) from None
+            except httpx.InvalidURL as error:
+                raise RefusedError(f"the package URL {where!r} is not one: {error}") from None
+        raise RefusedError(f"the package URL {url!r} is redirected more than {_MAX_HOPS} times")
 
 
 def _judge(response: httpx.Response, url: str) -> None:

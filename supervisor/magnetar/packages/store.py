@@ -7,7 +7,6 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import httpx
 from magnetar_instance.proto.function import PackageLocationMetaData
 
 from magnetar.broker_admin import BrokerAdmin, PackageMetadata
@@ -23,11 +22,8 @@ _CONFLICT = 409
 class PackageStore:
     """Uploads, fetches and deletes packages; each is downloaded to this host once, however many ask at a time."""
 
-    def __init__(
-        self, admin: BrokerAdmin, cache_dir: Path, http: httpx.AsyncClient, policy: UrlPolicy | None = None
-    ) -> None:
+    def __init__(self, admin: BrokerAdmin, cache_dir: Path, policy: UrlPolicy | None = None) -> None:
         self._admin = admin
-        self._http = http
         self._cache = PackageCache(cache_dir)
         self._policy = policy or UrlPolicy()
         self._fetching: dict[str, anyio.Lock] = {}
@@ -112,7 +108,7 @@ class PackageStore:
         if kind is Kind.FILE:
             return await anyio.to_thread.run_sync(self._copy, url, name)
         async with self._receiving() as target:
-            await download(self._http, url, target, self._policy)
+            await download(url, target, self._policy)
             return await anyio.to_thread.run_sync(self._cache.add_by_digest, url, name, target)
 
     def _copy(self, url: str, name: str) -> Path:

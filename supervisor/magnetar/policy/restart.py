@@ -1,6 +1,10 @@
 """When a dead instance is started again: at once, then later and later; long health makes a death the first again."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
+
+RestartMode = Literal["always", "on-failure", "never"]
+"""Which ends a restart follows, in the words of a function's own options."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Decision:
     delay: float
     looping: bool
     history: History
+
+
+def starts_again(mode: RestartMode, *, failed: bool) -> bool:
+    """Tell whether an instance that ended is started again."""
+    return mode == "always" or (mode == "on-failure" and failed)
 
 
 def after_death(policy: RestartPolicy, history: History, *, now: float, healthy_for: float, chance: float) -> Decision:

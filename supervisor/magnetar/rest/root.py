@@ -9,18 +9,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from magnetar.errors import NotReadyError, UnknownFunctionError
 from magnetar.rest.context import RestContext
+from magnetar.rest.starting import not_ready
 
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
-_NOT_INITIALIZED = "Function worker service is not done initializing. Please try again in a little while."
 _ALL = ["GET", "POST", "PUT", "DELETE"]
 
 
 def require_ready(context: RestContext) -> None:
     """Raise NotReadyError, with what is waited for, until the worker can do its work."""
-    waiting = context.readiness.waiting
-    if waiting:
-        steps = "; ".join(f"{step}: {why}" if why else step for step, why in waiting.items())
-        raise NotReadyError(f"{_NOT_INITIALIZED} It waits for: {steps}")
+    if not context.readiness.ready:
+        raise NotReadyError(not_ready(context.readiness.waiting))
 
 
 def root_router(context: RestContext) -> APIRouter:

@@ -102,6 +102,11 @@ class Exit:
     reason: str = ""
     last_lines: tuple[str, ...] = field(default=())
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended otherwise than by itself and in good order."""
+        return bool(self.reason or self.signal or self.code)
+
     def describe(self) -> str:
         """Return one sentence for status and log."""
         if self.reason:

@@ -7,6 +7,7 @@ from typing import Protocol
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.lifecycle import Phase
+from magnetar.supervision.events import InstanceEvent
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class LocalInstances(Protocol):
     def view(self, fqiid: str) -> InstanceView | None:
         """Return one instance, or None when it is not assigned to this worker."""
 
+    def events(self, fqiid: str, since: int = 0) -> list[InstanceEvent]:
+        """Return an instance's last events with a number above `since`, oldest first; none of one that is unknown."""
+
     async def status(self, fqiid: str) -> FunctionStatus:
         """Ask a running instance (5 s at most). Raises ConnectionError when it is not running or does not answer."""
 
@@ -58,6 +62,9 @@ class ObservedInstances(Protocol):
 
     def views(self) -> list[InstanceView]:
         """Return every instance assigned to this worker."""
+
+    def events(self, fqiid: str, since: int = 0) -> list[InstanceEvent]:
+        """Return an instance's last events with a number above `since`, oldest first; none of one that is unknown."""
 
     @property
     def generation(self) -> int:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-import structlog
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData
+from structlog.stdlib import BoundLogger
 
+from magnetar.logs import worker_logger
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar.runtimes.base import ExternalRuntime, Runtime
 from magnetar.supervision.desired import Desired
@@ -33,4 +35,5 @@ class SupervisionContext:
     starts: anyio.CapacityLimiter
     external: ExternalRuntime | None = None
     assigned: Callable[[str], bool] = lambda _: False
-    logger: structlog.typing.FilteringBoundLogger = field(default_factory=structlog.get_logger)
+    health: HealthPolicy = field(default_factory=HealthPolicy)
+    logger: BoundLogger = field(default_factory=worker_logger)

@@ -9,16 +9,17 @@ import anyio
 
 from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
-from magnetar.policy.restart import after_death, after_refusal
-from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Ready, RunningInstance, Runtime, RuntimeStartError
+from magnetar.model.runtime_options import parse_options
+from magnetar.policy.restart import RestartMode, after_death, after_refusal, starts_again
+from magnetar.runtimes.base import Exit, InstanceSpec, RunningInstance, Runtime, RuntimeStartError
+from magnetar.runtimes.choice import language_of
 from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
+from magnetar.supervision.events import InstanceEvent
+from magnetar.supervision.life import Life
 from magnetar.supervision.record import Record
 from magnetar.tasks import unless
-
-_LAST_NOTICES = 1.0
-"""Seconds that an ended instance's last words may take to be read; they are in its socket already."""
 
 
 class SupervisedInstance:
@@ -32,8 +33,7 @@ class SupervisedInstance:
         self._log = context.logger.bind(instance=desired.fqiid)
         self._wish = anyio.Event()
         self._begun = anyio.Event()
-        self._refusal: BootFailed | None = None
-        self._late = ""
+        self._restart: RestartMode = "always"
         self._fetch_failures = 0
         self.record = Record(desired.fqfn, desired.instance_id, context.worker_id, changed)
 
@@ -52,6 +52,10 @@ class SupervisedInstance:
     def views(self) -> list[InstanceView]:
         """Return the instance as it is now."""
         return [self.record.view()]
+
+    def events(self, since: int = 0) -> list[InstanceEvent]:
+        """Return its last events."""
+        return self.record.events.since(since)
 
     def desire(self, desired: Desired | None) -> None:
         """Change what is wanted; None removes the instance. A running one that can stay as it is is left alone."""
@@ -111,11 +115,12 @@ class SupervisedInstance:
 
     async def _attempt(self, desired: Desired) -> float | None:
         """Run the instance once; returns the seconds until the next start, None when only a new wish can start it."""
+        life = Life(self._context, self.record, self._wish, self._log)
         try:
-            runtime, spec = await unless(self._wish.wait, lambda: self._prepare(desired)) or (None, None)
-            if runtime is None or spec is None:
+            prepared = await unless(self._wish.wait, lambda: self._prepare(desired))
+            if prepared is None:
                 return None
-            ended = await self._run_once(runtime, spec)
+            ended = await life.run(*prepared)
         except RefusedError as refused:
             self._refuse(str(refused))
             return None
@@ -124,84 +129,53 @@ class SupervisedInstance:
         except RuntimeStartError as problem:
             ended = Exit(reason=str(problem))
         if self._wish.is_set():
+            self._note_stopped()
             return None
-        if self._refusal is not None:
-            self._refuse("\n".join((self._refusal.reason, *self._refusal.traceback)))
+        if life.refusal is not None:
+            self._refuse("\n".join((life.refusal.reason, *life.refusal.traceback)))
             return None
-        return self._after_death(ended)
+        return self._after_end(desired, ended)
+
+    def _note_stopped(self) -> None:
+        """Note the end of an instance that was wished to end, also where it ended a moment before it was asked to."""
+        if self.record.phase.alive:
+            self.record.move(Event.STOP)
+        if self.record.phase is Phase.STOPPING:
+            self.record.move(Event.END)
 
     async def _prepare(self, desired: Desired) -> tuple[Runtime, InstanceSpec]:
         details = desired.metadata.functionDetails
+        self._restart = parse_options(details.customRuntimeOptions).restart or "always"
         self.record.runtime = self._context.choose(details)
-        if self.record.runtime not in self._context.runtimes:
-            raise RefusedError(
-                f"the runtime {self.record.runtime} runs functions as a whole; it is about to be moved there"
-            )
         package = await self._context.fetch(desired.metadata.packageLocation)
         self._fetch_failures = 0
         spec = InstanceSpec(details, desired.instance_id, package, str(uuid.uuid4()), str(uuid.uuid4()))
         return self._context.runtimes[self.record.runtime], spec
-
-    async def _run_once(self, runtime: Runtime, spec: InstanceSpec) -> Exit:
-        self._refusal, self._late = None, ""
-        async with self._context.starts:
-            self.record.move(Event.SPAWN, self.record.reason)
-            instance = await runtime.start(spec)
-        self.record.started(instance)
-        self._log.info("The instance was started.", runtime=runtime.name, pid=instance.pid)
-        try:
-            ended = await self._watch(instance)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await instance.stop(self._context.stop_grace)
-            self.record.running = None
-            if self.record.phase is Phase.STOPPING:
-                self.record.move(Event.END)
-        return Exit(reason=self._late) if self._late else ended
-
-    async def _watch(self, instance: RunningInstance) -> Exit:
-        silent = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._listen, instance, silent, name="notices")
-            tasks.start_soon(self._stop_when_wished, instance, name="stop when wished")
-            tasks.start_soon(self._demand_readiness, instance, name="start deadline")
-            ended = await instance.wait()
-            with anyio.move_on_after(_LAST_NOTICES):
-                await silent.wait()
-            tasks.cancel_scope.cancel()
-        return ended
-
-    async def _listen(self, instance: RunningInstance, silent: anyio.Event) -> None:
-        async for notice in instance.notices():
-            if isinstance(notice, Ready):
-                self.record.ready()
-                self._log.info("The instance is subscribed and running.", pid=instance.pid)
-            elif isinstance(notice, BootFailed):
-                self._refusal = notice
-        silent.set()
-
-    async def _stop_when_wished(self, instance: RunningInstance) -> None:
-        await self._wish.wait()
-        self.record.move(Event.STOP)
-        await instance.stop(self._context.stop_grace)
-
-    async def _demand_readiness(self, instance: RunningInstance) -> None:
-        await anyio.sleep(self._context.start_timeout)
-        if self.record.phase is Phase.STARTING:
-            self._late = f"was not subscribed {self._context.start_timeout:g} s after its start and was ended"
-            await instance.stop(self._context.stop_grace)
 
     def _refuse(self, reason: str) -> None:
         self.record.move(Event.REFUSE, reason)
         self._log.error("The instance can't run until it is updated or restarted.", reason=reason)
 
     def _try_fetching_later(self, reason: str) -> float:
-        self.record.reason = f"its package could not be had, and is asked for again: {reason}"
+        self.record.explain(f"its package could not be had, and is asked for again: {reason}")
         self._log.warning("The package could not be had.", reason=reason)
         self._fetch_failures += 1
         return after_refusal(self._context.policy, self._fetch_failures, chance=random.random())  # noqa: S311
 
-    def _after_death(self, ended: Exit) -> float:
+    def _after_end(self, desired: Desired, ended: Exit) -> float | None:
+        reason = "\n".join((ended.describe(), *ended.last_lines))
+        failed = (
+            ended.failed or language_of(desired.metadata.functionDetails) == "JAVA"
+        )  # which exits with 0 at failures
+        if not starts_again(self._restart, failed=failed):
+            self.record.move(
+                Event.REFUSE if failed else Event.FINISH, f"{reason}\nnot started again: its restart is {self._restart}"
+            )
+            self._log.warning("The instance ended and is not started again.", reason=reason, restart=self._restart)
+            return None
+        return self._after_death(reason)
+
+    def _after_death(self, reason: str) -> float:
         decision = after_death(
             self._context.policy,
             self.record.history,
@@ -211,7 +185,6 @@ class SupervisedInstance:
         )
         self.record.history = decision.history
         self.record.restarts += 1
-        reason = "\n".join((ended.describe(), *ended.last_lines))
         self.record.move(Event.LOOP if decision.looping else Event.END, reason)
         self._log.warning("The instance ended and is started again.", reason=reason, delay=round(decision.delay, 3))
         return decision.delay

@@ -11,6 +11,7 @@ from magnetar.lifecycle import Event, Phase, after
 from magnetar.policy.restart import History
 from magnetar.runtimes.base import RunningInstance
 from magnetar.supervision.base import InstanceView
+from magnetar.supervision.events import EventLog
 
 
 @dataclass
@@ -33,12 +34,19 @@ class Record:
     started_at: float | None = None
     ready_since: float | None = None
     next_start_at: float | None = None
+    events: EventLog = field(default_factory=EventLog)
 
     def move(self, event: Event, reason: str = "") -> None:
-        """Apply an event; the reason replaces the old one."""
+        """Apply an event, and tell of it before anything is done about it; the reason replaces the old one."""
         self.phase = after(self.phase, event)
         self.reason = reason
         self.next_start_at = None
+        self.events.add(time.time(), event, self.phase, reason, self.running.pid if self.running else None)
+        self.changed()
+
+    def explain(self, reason: str) -> None:
+        """Replace the reason alone."""
+        self.reason = reason
         self.changed()
 
     def started(self, instance: RunningInstance) -> None:

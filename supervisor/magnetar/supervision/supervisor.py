@@ -12,6 +12,7 @@ from magnetar.runtimes.base import ExternalRuntime, RunningInstance
 from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired, plan
+from magnetar.supervision.events import InstanceEvent
 from magnetar.supervision.function import SupervisedFunction
 from magnetar.supervision.instance import SupervisedInstance
 from magnetar.tasks import ServingTasks
@@ -99,6 +100,11 @@ class Supervisor:
         instance = self._instances.get(fqiid) or self._whole(fqiid)
         views = instance.views() if instance else []
         return next((view for view in views if view.fqiid == fqiid), None)
+
+    def events(self, fqiid: str, since: int = 0) -> list[InstanceEvent]:
+        """Return an instance's last events; those of a function that something else keeps alive are not told here."""
+        instance = self._instances.get(fqiid)
+        return instance.events(since) if isinstance(instance, SupervisedInstance) else []
 
     def _whole(self, fqiid: str) -> SupervisedFunction | None:
         """Return the function that an instance belongs to, where functions are supervised as a whole."""

@@ -2,7 +2,6 @@ import os
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.errors import BrokerRefusedError, NotReadyError, RefusedError
@@ -20,12 +19,6 @@ CODE = b"def process(input):\n    return input\n"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def http():  # noqa: ANN201
-    async with httpx.AsyncClient() as client:
-        yield client
 
 
 @pytest.fixture
@@ -49,9 +42,9 @@ def at(path: str, name: str = "hello.py") -> PackageLocationMetaData:
     return PackageLocationMetaData(packagePath=path, originalFileName=name)
 
 
-async def test_keeps_what_is_uploaded(admin: BrokerAdmin, http: httpx.AsyncClient, code: Path, tmp_path: Path) -> None:
+async def test_keeps_what_is_uploaded(admin: BrokerAdmin, code: Path, tmp_path: Path) -> None:
     """An uploaded package can be fetched on another host under its name, and is gone everywhere once deleted."""
-    here, there = PackageStore(admin, tmp_path / "here", http), PackageStore(admin, tmp_path / "there", http)
+    here, there = PackageStore(admin, tmp_path / "here"), PackageStore(admin, tmp_path / "there")
     location = await here.upload(NAME, 3, code, "hello.py")
     assert location.packagePath.startswith("function://public/default/stored@3-")
     for store in (here, there):
@@ -60,14 +53,14 @@ async def test_keeps_what_is_uploaded(admin: BrokerAdmin, http: httpx.AsyncClien
         await store.delete(location) if store is there else None
     assert files(tmp_path / "there") == []
     with pytest.raises(BrokerRefusedError) as refused:
-        await PackageStore(admin, tmp_path / "third", http).fetch(location)
+        await PackageStore(admin, tmp_path / "third").fetch(location)
     assert refused.value.status == 404
     assert files(tmp_path / "third") == []
 
 
-async def test_keeps_each_content_once(admin: BrokerAdmin, http: httpx.AsyncClient, code: Path, tmp_path: Path) -> None:
+async def test_keeps_each_content_once(admin: BrokerAdmin, code: Path, tmp_path: Path) -> None:
     """Two functions of the same code share one file, which stays until both are gone."""
-    store = PackageStore(admin, tmp_path / "cache", http)
+    store = PackageStore(admin, tmp_path / "cache")
     first, second = [await store.upload(NAME, version, code, "hello.py") for version in (0, 1)]
     one, two = await store.fetch(first), await store.fetch(second)
     assert one != two
@@ -78,12 +71,10 @@ async def test_keeps_each_content_once(admin: BrokerAdmin, http: httpx.AsyncClie
     assert files(tmp_path / "cache") == []
 
 
-async def test_fetches_once_for_all_who_ask(
-    admin: BrokerAdmin, http: httpx.AsyncClient, code: Path, tmp_path: Path
-) -> None:
+async def test_fetches_once_for_all_who_ask(admin: BrokerAdmin, code: Path, tmp_path: Path) -> None:
     """Many instances that start at once wait for one download."""
-    location = await PackageStore(admin, tmp_path / "here", http).upload(NAME, 0, code, "hello.py")
-    store = PackageStore(admin, tmp_path / "there", http)
+    location = await PackageStore(admin, tmp_path / "here").upload(NAME, 0, code, "hello.py")
+    store = PackageStore(admin, tmp_path / "there")
     found: list[Path] = []
 
     async def fetch() -> None:
@@ -96,11 +87,11 @@ async def test_fetches_once_for_all_who_ask(
     assert len(files(tmp_path / "there")) == 2
 
 
-async def test_makes_programs_executable(admin: BrokerAdmin, http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_makes_programs_executable(admin: BrokerAdmin, tmp_path: Path) -> None:
     """A Go program may be run where it is fetched."""
     program = tmp_path / "program"
     program.write_bytes(b"\x7fELF" + bytes(60))
-    store = PackageStore(admin, tmp_path / "cache", http)
+    store = PackageStore(admin, tmp_path / "cache")
     assert os.access(await store.fetch(await store.upload(NAME, 0, program, "hello")), os.X_OK)
 
 
@@ -115,23 +106,21 @@ async def test_makes_programs_executable(admin: BrokerAdmin, http: httpx.AsyncCl
         ("file:///etc/passwd", "additionalEnabledFunctionsUrlPatterns"),
     ],
 )
-async def test_refuses_by_name(
-    admin: BrokerAdmin, http: httpx.AsyncClient, tmp_path: Path, location: str, words: str
-) -> None:
+async def test_refuses_by_name(admin: BrokerAdmin, tmp_path: Path, location: str, words: str) -> None:
     """A location that is not read here is refused with its kind and a remedy."""
     with pytest.raises(RefusedError, match=words):
-        await PackageStore(admin, tmp_path, http).fetch(at(location))
+        await PackageStore(admin, tmp_path).fetch(at(location))
     assert files(tmp_path) == []
 
 
-async def test_reads_files_where_they_are_allowed(admin: BrokerAdmin, http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_reads_files_where_they_are_allowed(admin: BrokerAdmin, tmp_path: Path) -> None:
     """A file URL under the functions' directory is read, one that leads out of it is not, even by a link."""
     allowed = tmp_path / "functions"
     allowed.mkdir()
     (allowed / "hello.py").write_bytes(CODE)
     (tmp_path / "secret.py").write_bytes(CODE)
     (allowed / "link.py").symlink_to(tmp_path / "secret.py")
-    store = PackageStore(admin, tmp_path / "cache", http, UrlPolicy(directory=allowed))
+    store = PackageStore(admin, tmp_path / "cache", UrlPolicy(directory=allowed))
     assert (await store.fetch(at((allowed / "hello.py").as_uri()))).read_bytes() == CODE
     for url in (f"file://{allowed}/../secret.py", f"file://{allowed}/%2e%2e/secret.py", f"file://{allowed}/link.py"):
         with pytest.raises(RefusedError, match="not allowed"):
@@ -140,11 +129,11 @@ async def test_reads_files_where_they_are_allowed(admin: BrokerAdmin, http: http
         await store.fetch(at(f"file://{allowed}/absent.py"))
 
 
-async def test_sees_a_changed_file(admin: BrokerAdmin, http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_sees_a_changed_file(admin: BrokerAdmin, tmp_path: Path) -> None:
     """A file that changed is a new package; what runs keeps the old one's file."""
     source = tmp_path / "hello.py"
     source.write_bytes(CODE)
-    store = PackageStore(admin, tmp_path / "cache", http, UrlPolicy(patterns=("file://.*",)))
+    store = PackageStore(admin, tmp_path / "cache", UrlPolicy(patterns=("file://.*",)))
     before = await store.fetch(at(source.as_uri()))
     source.write_bytes(CODE + b"# changed\n")
     after = await store.fetch(at(source.as_uri()))
@@ -184,34 +173,28 @@ def moved(to: str) -> bytes:
     return f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-async def test_downloads_what_is_allowed(
-    admin: BrokerAdmin, http: httpx.AsyncClient, origin: Origin, tmp_path: Path
-) -> None:
+async def test_downloads_what_is_allowed(admin: BrokerAdmin, origin: Origin, tmp_path: Path) -> None:
     """A URL that matches a pattern is downloaded, through redirects that match one too."""
     origin.answers |= {"/a/hello.py": answer(CODE), "/b/hello.py": moved("/a/hello.py")}
-    store = PackageStore(admin, tmp_path, http, UrlPolicy((f"{origin.url}/.*",)))
+    store = PackageStore(admin, tmp_path, UrlPolicy((f"{origin.url}/.*",)))
     for path in ("a", "b"):
         assert (await store.fetch(at(f"{origin.url}/{path}/hello.py"))).read_bytes() == CODE
 
 
-async def test_does_not_follow_elsewhere(
-    admin: BrokerAdmin, http: httpx.AsyncClient, origin: Origin, tmp_path: Path
-) -> None:
+async def test_does_not_follow_elsewhere(admin: BrokerAdmin, origin: Origin, tmp_path: Path) -> None:
     """A redirect to an address that no pattern allows is refused, as is one without an end."""
     origin.answers |= {"/a/hello.py": moved("http://169.254.169.254/x"), "/b/hello.py": moved("/b/hello.py")}
-    store = PackageStore(admin, tmp_path, http, UrlPolicy((f"{origin.url}/.*",)))
+    store = PackageStore(admin, tmp_path, UrlPolicy((f"{origin.url}/.*",)))
     with pytest.raises(RefusedError, match=r"169\.254\.169\.254"):
         await store.fetch(at(f"{origin.url}/a/hello.py"))
     with pytest.raises(RefusedError, match="redirected"):
         await store.fetch(at(f"{origin.url}/b/hello.py"))
 
 
-async def test_leaves_nothing_of_a_cut_download(
-    admin: BrokerAdmin, http: httpx.AsyncClient, origin: Origin, tmp_path: Path
-) -> None:
+async def test_leaves_nothing_of_a_cut_download(admin: BrokerAdmin, origin: Origin, tmp_path: Path) -> None:
     """A download that ends in the middle is an error of the moment and leaves no file; the next try is a new one."""
     origin.answers["/hello.py"] = answer(CODE[:10], len(CODE))
-    store = PackageStore(admin, tmp_path, http, UrlPolicy((f"{origin.url}/.*",)))
+    store = PackageStore(admin, tmp_path, UrlPolicy((f"{origin.url}/.*",)))
     with pytest.raises(NotReadyError, match="could not be downloaded"):
         await store.fetch(at(f"{origin.url}/hello.py"))
     assert files(tmp_path) == []
@@ -219,15 +202,13 @@ async def test_leaves_nothing_of_a_cut_download(
     assert (await store.fetch(at(f"{origin.url}/hello.py"))).read_bytes() == CODE
 
 
-async def test_tells_what_is_not_there(
-    admin: BrokerAdmin, http: httpx.AsyncClient, origin: Origin, tmp_path: Path
-) -> None:
+async def test_tells_what_is_not_there(admin: BrokerAdmin, origin: Origin, tmp_path: Path) -> None:
     """An answer of 404 is final, one of 500 is not."""
     origin.answers |= {
         "/a": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
         "/b": b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
     }
-    store = PackageStore(admin, tmp_path, http, UrlPolicy((f"{origin.url}/.*",)))
+    store = PackageStore(admin, tmp_path, UrlPolicy((f"{origin.url}/.*",)))
     with pytest.raises(RefusedError, match="HTTP 404"):
         await store.fetch(at(f"{origin.url}/a"))
     with pytest.raises(NotReadyError, match="HTTP 500"):

@@ -1,17 +1,28 @@
 from __future__ import annotations
 
+import json
 import signal
 from collections import deque
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from magnetar.errors import NotReadyError, RefusedError
-from magnetar.lifecycle import Phase
+from magnetar.lifecycle import Event, Phase
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
-from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Notice, Ready, RuntimeStartError
+from magnetar.runtimes.base import (
+    BootFailed,
+    Exit,
+    InstanceSpec,
+    Notice,
+    Progress,
+    Pulse,
+    Ready,
+    RuntimeStartError,
+)
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.supervisor import Supervisor
@@ -19,7 +30,7 @@ from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.proto.function import STOPPED, FunctionDetails, FunctionMetaData, PackageLocationMetaData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +53,11 @@ class ScriptedInstance:
         self._ended = anyio.Event()
         self._exit = Exit()
         self.stops = 0
+        self.dumps = 0
+        self.on_stop: Callable[[], object] = lambda: None
+
+    def dump_stacks(self) -> None:
+        self.dumps += 1
 
     async def notices(self) -> AsyncIterator[Notice]:
         async for notice in self._receive:
@@ -62,6 +78,7 @@ class ScriptedInstance:
 
     async def stop(self, grace: float) -> None:
         self.stops += 1
+        self.on_stop()
         self.end(Exit(code=0))
 
     async def status(self) -> FunctionStatus:
@@ -125,7 +142,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(**policy: float) -> AsyncIterator[World]:
+async def world(health: HealthPolicy | None = None, **policy: float) -> AsyncIterator[World]:
     made = World()
     context = SupervisionContext(
         worker_id="w",
@@ -137,6 +154,7 @@ async def world(**policy: float) -> AsyncIterator[World]:
         stop_grace=1.0,
         start_timeout=30.0,
         starts=anyio.CapacityLimiter(4),
+        health=health or HealthPolicy(),
     )
     with anyio.fail_after(20):
         async with Supervisor(context) as supervisor:
@@ -144,9 +162,9 @@ async def world(**policy: float) -> AsyncIterator[World]:
             yield made
 
 
-def function(package: str = "code.py", *, running: bool = True) -> dict[str, Desired]:
+def function(package: str = "code.py", *, running: bool = True, **details: Any) -> dict[str, Desired]:
     metadata = FunctionMetaData(
-        functionDetails=FunctionDetails(tenant="a", namespace="b", name="c"),
+        functionDetails=FunctionDetails(tenant="a", namespace="b", name="c", runtime="PYTHON", **details),
         packageLocation=PackageLocationMetaData(packagePath=package),
     )
     if not running:
@@ -288,3 +306,158 @@ async def test_a_runtime_that_can_not_start_counts_as_a_death() -> None:
         view = w.supervisor.view("a/b/c:0")
         assert view is not None
         assert view.restarts == 1
+
+
+def restart(mode: str) -> str:
+    return json.dumps({"magnetar": {"restart": mode}})
+
+
+@pytest.mark.parametrize(
+    ("mode", "ended", "phase"),
+    [
+        ("always", Exit(code=0), Phase.BACKING_OFF),
+        ("on-failure", Exit(code=0), Phase.STOPPED),
+        ("on-failure", Exit(code=3), Phase.BACKING_OFF),
+        ("never", Exit(code=0), Phase.STOPPED),
+        ("never", Exit(signal=signal.SIGKILL), Phase.FAILED),
+    ],
+)
+async def test_a_functions_own_restart_says_what_follows_an_end(mode: str, ended: Exit, phase: Phase) -> None:
+    """It is started again always, after a failure, or never; where it is not, status says why."""
+    async with world(initial_delay=3600, max_delay=3600) as w:
+        w.supervisor.apply(function(customRuntimeOptions=restart(mode)))
+        (await w.runtime.started.receive()).end(ended)
+        if phase is Phase.BACKING_OFF:
+            (await w.runtime.started.receive()).end(ended)
+        reason = await w.until(phase)
+        assert ("not started again" in reason) is (phase is not Phase.BACKING_OFF)
+
+
+async def test_a_java_instance_that_ended_has_failed_whatever_its_code() -> None:
+    """Java instances end with 0 after fatal errors too."""
+    async with world() as w:
+        wanted = function(customRuntimeOptions=restart("never"))
+        wanted["a/b/c:0"].metadata.functionDetails.runtime = FunctionDetails.JAVA
+        w.supervisor.apply(wanted)
+        (await w.runtime.started.receive()).end(Exit(code=0))
+        await w.until(Phase.FAILED)
+
+
+async def test_options_that_make_no_sense_are_refused_by_name() -> None:
+    """Metadata that another worker accepted leave the instance failed with the sentence."""
+    async with world() as w:
+        w.supervisor.apply(function(customRuntimeOptions=restart("sometimes")))
+        assert "restart" in await w.until(Phase.FAILED)
+
+
+async def test_events_tell_the_story_of_an_instance() -> None:
+    """Each change has a number, its time, the phase it led to and the reason; the last fifty are kept."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        await w.until(Phase.RUNNING)
+        instance.end(Exit(code=3))
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        await w.until(Phase.RUNNING)
+        told = w.supervisor.events("a/b/c:0")
+        assert [event.event for event in told] == [Event.SPAWN, Event.READY, Event.END, Event.SPAWN, Event.READY]
+        assert [event.number for event in told] == [1, 2, 3, 4, 5]
+        assert "exit code 3" in told[2].reason
+        assert told[2].phase is Phase.BACKING_OFF
+        assert w.supervisor.events("a/b/c:0", since=4) == told[4:]
+        assert w.supervisor.events("a/b/unknown:0") == []
+
+
+async def test_the_stop_is_told_before_it_is_done() -> None:
+    """Whoever looks while an instance takes its time to end sees that it was asked to."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        seen: list[Phase] = []
+        instance.on_stop = lambda: seen.extend(view.phase for view in w.supervisor.views())
+        w.supervisor.apply(function(running=False))
+        await w.until(Phase.STOPPED)
+        assert seen[0] is Phase.STOPPING
+
+
+async def test_an_instance_that_dies_as_it_is_asked_to_stop_is_stopped() -> None:
+    """The wish and the death may come in the same moment."""
+    async with world() as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        await w.until(Phase.RUNNING)
+        instance.end(Exit(signal=signal.SIGKILL))
+        w.supervisor.apply(function(running=False))
+        await w.until(Phase.STOPPED)
+        w.supervisor.apply(function())
+        await w.runtime.started.receive()
+
+
+QUICK = HealthPolicy(patience=0.02, stall_after=0.02, stall_timeout=0.04)
+PATIENT = HealthPolicy(patience=3600, stall_after=0.01, stall_timeout=None)
+
+
+async def test_an_instance_without_progress_is_unhealthy_until_it_goes_on() -> None:
+    """Its stacks are in its log by then, and it is left alone: a message may need its time."""
+    async with world(PATIENT) as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        instance.tell(Progress(received=3, processed=1))
+        assert "none of 2 message(s)" in await w.until(Phase.UNHEALTHY)
+        assert instance.dumps == 1
+        instance.tell(Progress(received=3, processed=3))
+        assert await w.until(Phase.RUNNING) == ""
+        assert not instance.stops
+
+
+async def test_an_idle_instance_is_healthy() -> None:
+    """Nothing that waits is no stall, however long nothing happens."""
+    async with world(QUICK) as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        instance.tell(Progress(received=3, processed=3))
+        await w.until(Phase.RUNNING)
+        with anyio.move_on_after(0.1):
+            await w.until(Phase.UNHEALTHY)
+        assert w.supervisor.views()[0].phase is Phase.RUNNING
+
+
+async def test_an_instance_that_makes_no_progress_for_too_long_is_restarted() -> None:
+    """Where a limit is set, the reason of the restart names it."""
+    async with world(QUICK, initial_delay=0) as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        instance.tell(Progress(received=1, processed=0))
+        await w.runtime.started.receive()
+        assert instance.stops
+        assert any("finished no message for 0.04 s" in event.reason for event in w.supervisor.events("a/b/c:0"))
+
+
+async def test_an_unanswered_health_check_is_forgiven_when_the_next_is_answered() -> None:
+    """Until then the instance is unhealthy, for the reason that was told."""
+    async with world(PATIENT) as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        instance.tell(Pulse("DEADLINE_EXCEEDED"))
+        assert await w.until(Phase.UNHEALTHY) == "DEADLINE_EXCEEDED"
+        instance.tell(Pulse())
+        await w.until(Phase.RUNNING)
+
+
+async def test_an_instance_that_answers_no_health_check_is_restarted() -> None:
+    """Its stacks are asked for first."""
+    async with world(QUICK, initial_delay=0) as w:
+        w.supervisor.apply(function())
+        instance = await w.runtime.started.receive()
+        instance.tell(Ready())
+        instance.tell(Pulse("DEADLINE_EXCEEDED"))
+        await w.runtime.started.receive()
+        assert instance.dumps == 1
+        assert any("answered no health check for 0.02 s" in event.reason for event in w.supervisor.events("a/b/c:0"))

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Self
 
 import anyio.to_thread
-import structlog
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import User, UserExec
 from lightkube.core.exceptions import ConfigError
 
 from magnetar.config.runtime_keys import KubernetesRuntimeConfig
 from magnetar.errors import StartError
+from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.errors import UnreachableError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -143,5 +143,5 @@ def _run_plugin(plugin: UserExec) -> str:
         raise UnreachableError(
             f"the credential plugin {plugin.command} did not answer with a token; client certificates are not taken"
         ) from None
-    structlog.get_logger().debug("A token was had from the credential plugin.", plugin=plugin.command)
+    worker_logger().debug("A token was had from the credential plugin.", plugin=plugin.command)
     return str(token)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-import structlog
 from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
 from magnetar.errors import NotReadyError
+from magnetar.logs import worker_logger
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.auth import SECRET_PREFIX, KubernetesFunctionAuthProvider, auth_spec, secret_name
 from magnetar.runtimes.kubernetes.client import SECRET, KubernetesClient, Manifest
@@ -32,7 +32,7 @@ class CredentialStore:
         self._provider = provider
         self._cluster = cluster
         self._certificates = Path(certificates) if certificates else None
-        self._log = structlog.get_logger()
+        self._log = worker_logger()
 
     async def keep(self, spec: FunctionSpec, namespace: str, token: str | None) -> FunctionAuthenticationSpec | None:
         """Store a creator's token, or put it in the place of the one before; returns what the metadata are to hold.

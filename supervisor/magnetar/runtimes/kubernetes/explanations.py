@@ -1,9 +1,9 @@
 """Why pods are missing: what the StatefulSet's events say, asked only while pods are missing."""
 
 import anyio
-import structlog
 
 from magnetar.changes import Changes
+from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import EVENT, KubernetesClient, Manifest
 from magnetar.runtimes.kubernetes.errors import ForbiddenError, KubernetesError
 from magnetar.runtimes.kubernetes.namespace import Namespace
@@ -40,10 +40,10 @@ class Explanations:
             try:
                 await self._ask(self._lacking() & lacking)
             except ForbiddenError as error:
-                structlog.get_logger().warning("Missing pods can't be explained.", reason=str(error))
+                worker_logger().warning("Missing pods can't be explained.", reason=str(error))
                 return
             except KubernetesError as error:
-                structlog.get_logger().debug("Events could not be had.", reason=str(error))
+                worker_logger().debug("Events could not be had.", reason=str(error))
             await anyio.sleep(_AGAIN - _PATIENCE if self._lacking() else 0)
 
     def _lacking(self) -> set[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 import anyio
-import structlog
 
 from magnetar.changes import Changes
+from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import CONFIG_MAP, KubernetesClient, Manifest
 from magnetar.runtimes.kubernetes.mirror import Mirror
 
@@ -21,7 +21,7 @@ class ConfigMapFollower:
         self._mirror = Mirror(client, CONFIG_MAP, namespace, {}, _data, self._heard, fields=fields)
         self._name = name
         self._changed = changed
-        self._log = structlog.get_logger().bind(config_map=f"{namespace}/{name}")
+        self._log = worker_logger().bind(config_map=f"{namespace}/{name}")
         self.first = anyio.Event()
 
     def _heard(self, _: str | None) -> None:

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import Generic, TypeVar
 
 import anyio
-import structlog
 
+from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import WATCH_SECONDS, Kind, KubernetesClient, Manifest, Selector
 from magnetar.runtimes.kubernetes.errors import ExpiredError, ForbiddenError, KubernetesError
 
@@ -43,7 +43,7 @@ class Mirror(Generic[Summary]):
         self._changed = changed
         self._fields = fields
         self._pause = 0.0
-        self._log = structlog.get_logger().bind(kind=kind.__name__, namespace=namespace)
+        self._log = worker_logger().bind(kind=kind.__name__, namespace=namespace)
         self.items: dict[str, Summary] = {}
         self.listed = anyio.Event()
         self.problem = ""

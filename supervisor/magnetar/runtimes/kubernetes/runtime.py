@@ -7,13 +7,13 @@ from typing import Self
 
 import anyio
 import anyio.abc
-import structlog
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
 from magnetar.changes import Changes
 from magnetar.errors import RefusedError
 from magnetar.lifecycle import Phase
+from magnetar.logs import worker_logger
 from magnetar.runtimes.base import FunctionSpec, InstanceReport
 from magnetar.runtimes.kubernetes import config_map, instances
 from magnetar.runtimes.kubernetes.access import Access
@@ -77,7 +77,7 @@ class KubernetesRuntime:
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
         self._credentials = CredentialStore(self._client, self._extensions.auth, settings.cluster, trusted)
         self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
-        self._log = structlog.get_logger()
+        self._log = worker_logger()
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

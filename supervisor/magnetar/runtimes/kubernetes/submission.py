@@ -4,9 +4,9 @@ import copy
 from datetime import UTC, datetime
 
 import anyio
-import structlog
 
 from magnetar.errors import RefusedError
+from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import (
     KINDS,
     RESTARTER,
@@ -33,7 +33,7 @@ class Submitter:
     def __init__(self, client: KubernetesClient, grace: int) -> None:
         self._client = client
         self._grace = grace
-        self._log = structlog.get_logger()
+        self._log = worker_logger()
 
     async def apply(self, room: Namespace, objects: Objects) -> str:
         """Create or change a function's objects: the Service first, then what it leads to, then what watches over that.

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-import structlog
+from structlog.stdlib import BoundLogger
 
 from magnetar.errors import RefusedError
+from magnetar.logs import worker_logger
 from magnetar.processes.channel import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
@@ -65,12 +66,12 @@ class ProcessRuntime:
         launcher: Launcher,
         languages: Mapping[str, Language],
         *,
-        logger: structlog.typing.FilteringBoundLogger | None = None,
+        logger: BoundLogger | None = None,
     ) -> None:
         self._settings = settings
         self._launcher = launcher
         self._languages = languages
-        self._log = logger or structlog.get_logger()
+        self._log = logger or worker_logger()
         self._copies = PackageCopies(settings.download_directory)
         self._ports = Ports()
         self._tasks = ServingTasks()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-import structlog
+from structlog.stdlib import BoundLogger
 
 from magnetar.processes.channel import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.child import Child
@@ -29,9 +29,7 @@ class _Kept:
 class Zygotes:
     """Zygotes by environment; their tasks run in a group of the runtime's."""
 
-    def __init__(
-        self, launcher: Launcher, group: anyio.abc.TaskGroup, logger: structlog.typing.FilteringBoundLogger
-    ) -> None:
+    def __init__(self, launcher: Launcher, group: anyio.abc.TaskGroup, logger: BoundLogger) -> None:
         self._launcher = launcher
         self._group = group
         self._log = logger

@@ -1,0 +1,91 @@
+"""The thread runtime: Python functions inside the worker's process, each with a client and a thread of its own."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.thread_output import ThreadOutput
+from structlog.stdlib import BoundLogger
+
+from magnetar.errors import RefusedError
+from magnetar.logs import worker_logger
+from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
+from magnetar.runtimes.choice import language_of
+from magnetar.runtimes.process.command import log_file
+from magnetar.runtimes.thread.instance import ThreadInstance
+from magnetar.runtimes.thread.settings import ThreadSettings
+
+
+class ThreadRuntime:
+    """Runs instances as threads; an async context manager, entered before and left after all of its instances.
+
+    While one of its instances lives, what functions print and log goes to their own files: the process's standard streams
+    and its root logger tell them apart, and are put back with the last one.
+    """
+
+    name = "thread"
+
+    def __init__(self, settings: ThreadSettings, logger: BoundLogger | None = None) -> None:
+        self._settings = settings
+        self._log = logger or worker_logger()
+        self._output = ThreadOutput()
+        self._given_up: list[ThreadInstance] = []
+        self._loop: asyncio.AbstractEventLoop
+
+    @property
+    def abandoned_threads(self) -> int:
+        """How many threads are stuck in user code after they were given up."""
+        self._given_up = [each for each in self._given_up if each.alive]
+        return len(self._given_up)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._output.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.__exit__(kind, error, trace)
+
+    async def start(self, spec: InstanceSpec) -> ThreadInstance:
+        """Start an instance. Raises RefusedError for another language, RuntimeStartError when its log can't be written."""
+        language = language_of(spec.details)
+        if language != "PYTHON":
+            raise RefusedError(f"{language} functions can't run in the thread runtime: use the process runtime")
+        details = spec.details
+        log = log_file(self._settings.log_directory, details.tenant, details.namespace, details.name, spec.instance_id)
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            return ThreadInstance(
+                self._instance_settings(spec),
+                log,
+                name=f"{self._settings.group_name}: {spec.fqfn}-{spec.instance_id}",
+                call_soon=self._call_soon,
+                abandoned=self._given_up.append,
+                logger=self._log,
+            )
+        except OSError as problem:
+            raise RuntimeStartError(f"the log {log} can't be written: {problem.strerror}") from problem
+
+    def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
+        # A thread that was given up may come back after the worker has ended.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _instance_settings(self, spec: InstanceSpec) -> InstanceSettings:
+        settings = self._settings
+        return InstanceSettings(
+            details=spec.details,
+            instance_id=spec.instance_id,
+            function_id=spec.function_id,
+            function_version=spec.function_version,
+            code=spec.package,
+            service_url=settings.pulsar_service_url,
+            cluster=settings.cluster_name,
+            auth=settings.auth,
+            secrets_provider=settings.secrets_provider,
+            state_storage_url=settings.state_storage_url,
+        )

@@ -1,0 +1,22 @@
+"""What the thread runtime was configured with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from magnetar_instance.settings import ClientAuth
+
+
+@dataclass(frozen=True)
+class ThreadSettings:
+    """Settings that all thread functions of a worker share.
+
+    `log_directory` is the base, as in the process runtime. `group_name` begins the names of the threads.
+    """
+
+    pulsar_service_url: str
+    cluster_name: str
+    log_directory: Path
+    group_name: str = "Thread Function Container Group"
+    auth: ClientAuth = field(default_factory=ClientAuth)
+    secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
+    state_storage_url: str = ""

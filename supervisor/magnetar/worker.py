@@ -1,0 +1,194 @@
+"""A functions worker: what the fleet assigns to it runs, and is told; nothing of it is served over the network here."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import anyio
+from structlog.stdlib import BoundLogger
+
+from magnetar import worker_settings
+from magnetar.broker_admin import BrokerAdmin
+from magnetar.config import WorkerConfig
+from magnetar.coordination import PulsarCoordination
+from magnetar.credentials import BrokerCredentials
+from magnetar.data_directory import owned
+from magnetar.embedded_broker import BrokerAddresses, EmbeddedBroker
+from magnetar.functions.peers import Peers
+from magnetar.functions.service import FunctionsService
+from magnetar.functions.settings import functions_settings, url_policy
+from magnetar.health.gathering import gather
+from magnetar.health.readiness import Readiness
+from magnetar.health.worker_metrics import WorkerFigures, worker_text
+from magnetar.logs import worker_logger
+from magnetar.packages.store import PackageStore
+from magnetar.processes.launcher import Launcher
+from magnetar.processes.subreaper import Subreaper
+from magnetar.pulsar_client import PulsarClient
+from magnetar.runtimes.base import Runtime
+from magnetar.runtimes.process.runtime import ProcessRuntime
+from magnetar.runtimes.thread.runtime import ThreadRuntime
+from magnetar.supervision.context import SupervisionContext
+from magnetar.supervision.desired import Desired, desired_here
+from magnetar.supervision.supervisor import Supervisor
+from magnetar.tasks import ServingTasks
+
+STEPS = ("processes", "broker", "coordination")
+_STARTS_PER_CORE = 4
+
+
+class Worker:
+    """One worker; an async context manager that runs what is assigned to it while it is entered.
+
+    It leaves signals, logging and the process around it alone, so several may run in one program, each on a data directory
+    of its own. `port` is where REST is served for it, if it is; `environ` what instances may inherit of. Raises StartError
+    when it can't start.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        *,
+        port: int | None = None,
+        readiness: Readiness | None = None,
+        environ: Mapping[str, str] | None = None,
+        logger: BoundLogger | None = None,
+    ) -> None:
+        self.config = config
+        self.readiness = readiness or Readiness(STEPS)
+        self._port = config.worker_port if port is None else port
+        self._environ = dict(os.environ if environ is None else environ)
+        self._log = logger or worker_logger()
+        self._began = time.monotonic()
+        self._started_ms = 0.0
+        self._open = AsyncExitStack()
+        self._threads: ThreadRuntime | None = None
+        self.broker: BrokerAddresses | None = None
+        self.coordination: PulsarCoordination
+        self.packages: PackageStore
+        self.instances: Supervisor
+        self.functions: FunctionsService
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(owned(self.config.magnetar.data_directory))
+            launcher = await self._start_launcher(stack)
+            self.readiness.done("processes")
+            await self._find_broker(stack, launcher)
+            admin, client, peers = await self._connect(stack)
+            self.readiness.done("broker")
+            self.coordination = await stack.enter_async_context(
+                PulsarCoordination(
+                    worker_settings.coordination_settings(self.config, self._port),
+                    admin,
+                    client,
+                    peers.write,
+                    self._log,
+                )
+            )
+            self.readiness.done("coordination")
+            self.packages = PackageStore(
+                admin, self.config.magnetar.data_directory / "packages", url_policy(self.config)
+            )
+            self.instances = await self._start_supervisor(stack, launcher)
+            self.functions = FunctionsService(
+                self.coordination,
+                self.instances,
+                self.packages,
+                admin,
+                client,
+                peers,
+                functions_settings(self.config, self._port),
+            )
+            following = await stack.enter_async_context(ServingTasks())
+            following.group.start_soon(self._follow, name="assignments")
+            self._started_ms = (time.monotonic() - self._began) * 1000
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._open.__aexit__(kind, error, trace)
+
+    async def _start_launcher(self, stack: AsyncExitStack) -> Launcher:
+        subreaper = stack.enter_context(Subreaper().installed()) if self.config.magnetar.subreaper else None
+        return await stack.enter_async_context(Launcher(subreaper=subreaper))
+
+    async def _find_broker(self, stack: AsyncExitStack, launcher: Launcher) -> None:
+        """Start the broker that belongs to this worker, if one does, and note where it is."""
+        settings = worker_settings.broker_process_settings(self.config, self._environ)
+        if settings is None:
+            return
+        policy = worker_settings.restart_policy(self.config)
+        broker = await stack.enter_async_context(EmbeddedBroker(settings, launcher.spawn, policy, self._log))
+        self.broker = broker.addresses
+        self.config = self.config.model_copy(
+            update={
+                "pulsar_service_url": broker.addresses.service_url,
+                "pulsar_web_service_url": broker.addresses.admin_url,
+            }
+        )
+
+    async def _connect(self, stack: AsyncExitStack) -> tuple[BrokerAdmin, PulsarClient, Peers]:
+        credentials: BrokerCredentials = worker_settings.broker_credentials(self.config)
+        admin = await stack.enter_async_context(BrokerAdmin(self.config.pulsar_web_service_url, credentials))
+        client = await stack.enter_async_context(PulsarClient(self.config.pulsar_service_url, credentials))
+        peers = await stack.enter_async_context(Peers(credentials))
+        return admin, client, peers
+
+    async def _start_supervisor(self, stack: AsyncExitStack, launcher: Launcher) -> Supervisor:
+        runtimes: dict[str, Runtime] = {}
+        if "process" in self.config.magnetar.runtimes:
+            settings = worker_settings.process_settings(self.config, self._environ)
+            languages = worker_settings.process_languages(self.config, settings)
+            processes = ProcessRuntime(settings, launcher, languages, logger=self._log)
+            runtimes["process"] = await stack.enter_async_context(processes)
+        if "thread" in self.config.magnetar.runtimes:
+            threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log)
+            self._threads = await stack.enter_async_context(threads)
+            runtimes["thread"] = self._threads
+        context = SupervisionContext(
+            worker_id=self.config.worker_id,
+            runtimes=runtimes,
+            fetch=self.packages.fetch,
+            choose=worker_settings.runtime_choice(self.config),
+            removed=self._removed,
+            policy=worker_settings.restart_policy(self.config),
+            stop_grace=self.config.magnetar.stop_grace,
+            start_timeout=self.config.magnetar.start_timeout,
+            starts=anyio.CapacityLimiter(_STARTS_PER_CORE * (os.cpu_count() or 1)),
+            health=worker_settings.health_policy(self.config),
+            logger=self._log,
+        )
+        return await stack.enter_async_context(Supervisor(context))
+
+    async def _removed(self, removed: Desired) -> None:
+        await self.functions.clean_up(removed)
+
+    async def _follow(self) -> None:
+        """Run what is assigned here, and take up every change."""
+        while True:
+            seen = self.coordination.generation
+            self.instances.apply(desired_here(self.coordination.assignments, self.config.worker_id))
+            await self.coordination.changed(seen)
+
+    def figures(self) -> WorkerFigures:
+        """Return the worker's own figures."""
+        functions = self.coordination.functions
+        return WorkerFigures(
+            cluster=self.config.pulsar_functions_cluster,
+            start_up_ms=self._started_ms,
+            is_leader=self.coordination.is_leader,
+            functions=len(functions),
+            expected_instances=sum(each.functionDetails.parallelism for each in functions.values()),
+            abandoned_threads=self._threads.abandoned_threads if self._threads else 0,
+            views=self.instances.views(),
+        )
+
+    async def metrics_text(self) -> str:
+        """Return one Prometheus exposition of the worker and of all its instances that answer."""
+        return await gather(worker_text(self.figures()), self.instances)
