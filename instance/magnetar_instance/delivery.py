@@ -3,15 +3,22 @@
 Outputs are sent without a callback each, which would cost ten times as much as the sending, and confirmed together by one
 flush: a round. An output that a flush says nothing certain about gets a callback of its own, and its input is settled
 apart from the round. Answers come on the client's threads, in which an exception would end the process.
+
+At high rates the thread that processes also acknowledges: the client gives up the interpreter lock in every call, and two
+threads that take it from each other cost half of the rate. At low rates, and while that thread waits, the client's thread
+acknowledges at once.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pulsar
 
+from magnetar_instance.entries import DoneParts, Entry
 from magnetar_instance.inputs import Input
 
 ROUNDS_IN_FLIGHT = 4
@@ -49,11 +56,13 @@ class Confirmation:
 class Round:
     """The inputs of one flush: `together` are settled by it, `apart` have confirmations of their own."""
 
-    __slots__ = ("apart", "source", "together")
+    __slots__ = ("apart", "hurried", "source", "together")
 
     def __init__(self, source: Input) -> None:
         self.source = source
-        self.together: list[Any] = []
+        self.hurried = False
+        """Set when the round was filled to its bound: more follows, and acknowledging can wait for the next round."""
+        self.together: list[Entry] = []
         self.apart: list[Confirmation] = []
 
 
@@ -71,58 +80,90 @@ class Deliveries:
     def __init__(self, policy: Policy, failed: Callable[[pulsar.Result, int], None]) -> None:
         self._policy = policy
         self._failed = failed
-        self._settled = threading.Condition()
+        self._changed = threading.Condition()
         self._in_flight = 0
         self._abandoned = False
+        self._idle = False
+        self.done_parts = DoneParts()
+        self._confirmed: deque[Round] = deque()
 
     def set_apart(self, round_: Round, message: Any) -> Confirmation:
         """Return the confirmation of an input that is settled apart from its round."""
-        with self._settled:
-            self._in_flight += 1
-        confirmation = Confirmation(lambda own, result: self._settle(own, round_.source, [message], result))
+        self._count(1)
+        alone = Entry(message.message_id().serialize(), message.topic_name())
+        alone.messages.append(message)
+        alone.broken = True
+        confirmation = Confirmation(lambda own, result: self._settle_apart(own, round_.source, alone, result))
         round_.apart.append(confirmation)
         return confirmation
 
     def finish(self, round_: Round, producers: list[Any]) -> None:
         """Flush the producers that the round sent to; waits while too many rounds are in flight."""
-        with self._settled:
-            self._in_flight += 1
-        together = Confirmation(lambda own, result: self._settle(own, round_.source, round_.together, result))
-        waiting = [together, *round_.apart]
+        self._count(1)
+        waiting = [Confirmation(lambda _, result: self._settle_together(round_, result)), *round_.apart]
         for each in waiting:
             each.expect(len(producers))
         for producer in producers:
             producer.flush_async(lambda result: _answer_all(waiting, result))
         _answer_all(waiting, pulsar.Result.Ok)
+        self.acknowledge_confirmed()
         self.wait(ROUNDS_IN_FLIGHT - 1)
 
-    def _settle(self, confirmation: Confirmation, source: Input, messages: list[Any], result: pulsar.Result) -> None:
+    def acknowledge_confirmed(self, *, then_idle: bool = False) -> None:
+        """Acknowledge what was confirmed meanwhile; `then_idle` leaves what is confirmed later to the client's thread."""
+        with self._changed:
+            self._idle = then_idle
+        while self._confirmed:
+            round_ = self._confirmed.popleft()
+            self._settle(round_.source, round_.together, pulsar.Result.Ok)
+
+    def _settle_together(self, round_: Round, result: pulsar.Result) -> None:
+        with self._changed:
+            postponed = round_.hurried and not self._idle and result == pulsar.Result.Ok and self._policy.acknowledges
+            if postponed:
+                self._confirmed.append(round_)
         try:
-            if confirmation.withdrawn:
-                return
-            if result == pulsar.Result.Ok:
-                if self._policy.acknowledges:
-                    source.acknowledge(messages)
-            elif not self._abandoned:
-                self._failed(result, len(messages))
-                if self._policy.rejects:
-                    source.reject(messages)
+            if not postponed:
+                self._settle(round_.source, round_.together, result)
         finally:
-            with self._settled:
-                self._in_flight -= 1
-                self._settled.notify_all()
+            self._count(-1)
+
+    def _settle_apart(self, confirmation: Confirmation, source: Input, entry: Entry, result: pulsar.Result) -> None:
+        try:
+            if not confirmation.withdrawn:
+                self._settle(source, [entry], result)
+        finally:
+            self._count(-1)
+
+    def _settle(self, source: Input, entries: list[Entry], result: pulsar.Result) -> None:
+        if result == pulsar.Result.Ok:
+            if self._policy.acknowledges:
+                source.acknowledge(chain.from_iterable(entry.identities() for entry in entries))
+                for entry in entries:
+                    if entry.broken and entry.is_batch:
+                        self.done_parts.note(entry)
+        elif not self._abandoned:
+            messages = [message for entry in entries for message in entry.messages]
+            self._failed(result, len(messages))
+            if self._policy.rejects:
+                source.reject(messages)
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._in_flight += change
+            self._changed.notify_all()
 
     def wait(self, most: int = 0, timeout: float | None = None) -> bool:
         """Wait until at most so many are in flight; False when the time is over or `abandon` was called."""
-        with self._settled:
-            self._settled.wait_for(lambda: self._in_flight <= most or self._abandoned, timeout)
+        with self._changed:
+            self._changed.wait_for(lambda: self._in_flight <= most or self._abandoned, timeout)
             return self._in_flight <= most
 
     def abandon(self) -> None:
         """Let nobody wait any longer: the client is being closed."""
-        with self._settled:
+        with self._changed:
             self._abandoned = True
-            self._settled.notify_all()
+            self._changed.notify_all()
 
 
 def _answer_all(confirmations: list[Confirmation], result: pulsar.Result) -> None:

@@ -4,12 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-Process = Callable[[object, object], object]
-"""What a function does: (input, context) -> output."""
-
-
-def _nothing() -> None:
-    return None
+Process = Callable[..., object]
+"""What a function does: (input, context) -> output, or (input) -> output where it is a module's `process`."""
 
 
 @dataclass(frozen=True)
@@ -17,5 +13,6 @@ class UserFunction:
     """What to call for each message, how the function's other classes are imported, and what undoes the loading."""
 
     process: Process
+    takes_context: bool
     import_module: Callable[[str], ModuleType]
-    close: Callable[[], None] = _nothing
+    close: Callable[[], None]

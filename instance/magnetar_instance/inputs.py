@@ -5,11 +5,12 @@ queue. While messages wait they are taken one by one without waiting, which cost
 taken only when it is about to be processed: what was not taken is redelivered when the consumer closes.
 """
 
+import contextlib
 import logging
 import queue
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,30 +31,32 @@ class Input:
         self.topic = topic
         self.consumer = consumer
         self._raw = consumer._consumer  # noqa: SLF001 - the wrapper makes an object for each message
+        self.receive: Callable[[int], Any] = self._raw.receive
+        """The client's own: waits so many milliseconds, raises pulsar.Timeout when nothing came."""
+        self._acknowledge = self._raw.acknowledge
         self._logger = logger
-        self.armed = False
 
     def take(self, patience_ms: int = 0) -> Any:
         """Return a message that waits, None where none does. Raises AlreadyClosed."""
         try:
-            return self._raw.receive(patience_ms)
+            return self.receive(patience_ms)
         except pulsar.Timeout:
             return None
 
     def arm(self, arrivals: "queue.SimpleQueue[Arrival | None]") -> None:
         """Have the next message put into a queue."""
-        self.armed = True
         self._raw.receive_async(lambda result, message: arrivals.put(Arrival(self, result, message)))
 
-    def acknowledge(self, messages: list[Any]) -> None:
-        """Acknowledge messages; those of a consumer that was closed will come again."""
+    def acknowledge(self, identities: Iterable[Any]) -> None:
+        """Acknowledge messages, or ids of theirs; those of a consumer that was closed will come again."""
+        acknowledge = self._acknowledge
         try:
-            for message in messages:
-                self._raw.acknowledge(message)
+            for identity in identities:
+                acknowledge(identity)
         except pulsar.PulsarException as error:
             self._logger.warning("messages of %s could not be acknowledged and will come again: %s", self.topic, error)
 
-    def reject(self, messages: list[Any]) -> None:
+    def reject(self, messages: Iterable[Any]) -> None:
         """Have messages redelivered after a while."""
         for message in messages:
             self._raw.negative_acknowledge(message)
@@ -79,19 +82,33 @@ class Inputs:
     def __init__(self, inputs: list[Input]) -> None:
         self.all = inputs
         self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        self._waiting: deque[Input] = deque(inputs)
+        self._due: deque[Input] = deque(inputs)
+        self._empty: list[Input] = []
+
+    def waiting(self) -> tuple[Input, Any] | None:
+        """Return a message that waits, of the input that was asked longest ago; None where none does.
+
+        Raises AlreadyClosed.
+        """
+        while self._due and not self._arrivals.qsize():
+            source = self._due.popleft()
+            message = source.take()
+            if message is not None:
+                return source, message
+            self._empty.append(source)
+        return self._arrived(0) if self._arrivals.qsize() else None
 
     def next(self, timeout: float | None = None) -> tuple[Input, Any] | None:
         """Wait for a message; None when the time is over or somebody called `wake`.
 
         Raises PulsarException when a consumer can't go on.
         """
-        while not self._arrivals.qsize() and self._waiting:
-            source = self._waiting.popleft()
-            message = source.take(_PATIENCE_MS if len(self.all) == 1 else 0)
+        if len(self.all) == 1 and self._empty:
+            message = self._empty[0].take(_PATIENCE_MS)
             if message is not None:
-                return source, message
-            source.arm(self._arrivals)
+                return self._empty.pop(), message
+        while self._empty:
+            self._empty.pop().arm(self._arrivals)
         return self._arrived(timeout)
 
     def _arrived(self, timeout: float | None) -> tuple[Input, Any] | None:
@@ -101,14 +118,13 @@ class Inputs:
             return None
         if arrival is None:
             return None
-        arrival.source.armed = False
         if arrival.result != pulsar.Result.Ok:
             raise pulsar.PulsarException(f"{arrival.source.topic}: {arrival.result}")
         return arrival.source, arrival.message
 
     def done_with(self, source: Input) -> None:
-        """Give an input back that `next` returned: the others are asked before it."""
-        self._waiting.append(source)
+        """Give an input back that was returned: the others are asked before it."""
+        self._due.append(source)
 
     def wake(self) -> None:
         """End a `next` that waits, from any thread."""
@@ -123,9 +139,10 @@ class Inputs:
         raise ValueError(f"{topic!r} is no input of this function")
 
     def close(self) -> None:
-        """Close the consumers."""
+        """Close the consumers; what was acknowledged is told to the broker first."""
         for source in self.all:
-            source.consumer.close()
+            with contextlib.suppress(pulsar.PulsarException):
+                source.consumer.close()
 
 
 def _full(topic: str) -> str:
@@ -155,6 +172,8 @@ def subscribe(client: pulsar.Client, settings: InstanceSettings, topic: str, spe
             details.source.subscriptionName or settings.fqfn,
             consumer_type=_consumer_type(settings),
             initial_position=_position(settings),
+            # Where the broker supports it, a half processed entry is not redelivered whole.
+            batch_index_ack_enabled=True,
             properties={
                 "application": "pulsar-function",
                 "id": settings.fqfn,

@@ -70,9 +70,11 @@ class Instance:
                 stopping = self._stopping
             if not stopping:
                 self._notify("ready", {})
-                runner.run()
-                publisher.close()
-                inputs.close()
+                try:
+                    runner.run()
+                finally:
+                    publisher.close()
+                    inputs.close()
         finally:
             self.close_client()
 
@@ -94,7 +96,7 @@ class Instance:
         )
         runner = Runner(
             settings,
-            process=function.process,
+            function=function,
             context=context,
             inputs=inputs,
             serdes=serdes,

@@ -58,7 +58,7 @@ class IsolatedCode:
         with _lock:
             sys.modules[self.package] = package
             sys.meta_path.insert(0, self._finder)
-        return UserFunction(function_of(class_name, self.import_module), self.import_module, self.close)
+        return function_of(class_name, self.import_module, self.close)
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """Import a module as `importlib.import_module` does, the function's own first."""

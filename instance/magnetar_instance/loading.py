@@ -19,16 +19,17 @@ def load_function(settings: InstanceSettings) -> UserFunction:
     root = unpack(settings.code, settings.code.parent / f".{settings.code.name}.unpacked")
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
-    return UserFunction(function_of(settings.details.className, importlib.import_module), importlib.import_module)
+    return function_of(settings.details.className, importlib.import_module)
 
 
-def function_of(class_name: str, load: Callable[[str], ModuleType]) -> Process:
+def function_of(
+    class_name: str, load: Callable[[str], ModuleType], close: Callable[[], None] = lambda: None
+) -> UserFunction:
     """Return the function that a class name means: `module.Class` with a context, or a module's `process(input)`."""
     module_name, separator, name = class_name.rpartition(".")
     try:
-        if not separator:
-            return _native(load(class_name))
-        return _of_class(load(module_name), name, class_name)
+        process = _of_class(load(module_name), name, class_name) if separator else _native(load(class_name))
+        return UserFunction(process, bool(separator), load, close)
     except BootError:
         raise
     except Exception as error:
@@ -36,10 +37,10 @@ def function_of(class_name: str, load: Callable[[str], ModuleType]) -> Process:
 
 
 def _native(module: ModuleType) -> Process:
-    process = getattr(module, "process", None)
+    process: Process | None = getattr(module, "process", None)
     if not callable(process):
         raise BootError(f"className {module.__name__!r}: the module has no function process(input)")
-    return lambda value, _context: process(value)
+    return process
 
 
 def _of_class(module: ModuleType, name: str, class_name: str) -> Process:

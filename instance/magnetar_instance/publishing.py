@@ -1,6 +1,7 @@
 """Producers of an instance: made when first needed, flushed for a whole round at once."""
 
-import base64
+import binascii
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -19,6 +20,9 @@ _COMPRESSION = {
     3: pulsar.CompressionType.ZSTD,
     4: pulsar.CompressionType.SNAPPY,
 }
+INPUT_TOPIC = "__pfn_input_topic__"
+INPUT_ID = "__pfn_input_msg_id__"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _BATCHING_DELAY_MS = 10
 _PENDING = 10_000
 SURE_SIZE = 64 * 1024
@@ -44,11 +48,26 @@ class Publisher:
     ) -> None:
         self._client = client
         self._settings = settings
+        self._sink = settings.details.sink.topic
         self._logger = logger
         self._failed = failed
         self._producers: dict[str, pulsar.Producer] = {}
         self._unflushed: dict[str, pulsar.Producer] = {}
         self._lock = threading.Lock()
+
+    def send_result(self, data: bytes, topic: str, identity: bytes, apart: Apart) -> None:
+        """Hand over what the function returned for the message of a topic. Raises the client's exceptions."""
+        producer = self._unflushed.get(self._sink)
+        if producer is None:
+            producer = self._unflushed[self._sink] = self.producer(self._sink)
+        builder = _pulsar.MessageBuilder()
+        builder.content(data)
+        builder.property(INPUT_TOPIC, topic)
+        builder.property(INPUT_ID, binascii.b2a_base64(identity, newline=False).translate(_URL_SAFE).decode())
+        if len(data) <= SURE_SIZE:
+            producer._producer.send_async(builder.build(), None)  # noqa: SLF001 - the wrapper doubles the cost
+        else:
+            producer._producer.send_async(builder.build(), self._told(self._sink, apart(), None))  # noqa: SLF001
 
     def send(self, topic: str, data: bytes, properties: Mapping[str, str], apart: Apart) -> None:
         """Hand a message over. Raises the client's exceptions."""
@@ -135,11 +154,12 @@ class Publisher:
     def close(self) -> None:
         """Close the producers."""
         for producer in self._producers.values():
-            producer.close()
+            with contextlib.suppress(pulsar.PulsarException):
+                producer.close()
         self._producers.clear()
 
 
 def origin_properties(message: Any) -> dict[str, str]:
     """Return the properties that tell which input an output came from, as Pulsar's Python instance spells them."""
-    serialized = base64.urlsafe_b64encode(message.message_id().serialize()).decode()
-    return {"__pfn_input_topic__": message.topic_name(), "__pfn_input_msg_id__": serialized}
+    identity = binascii.b2a_base64(message.message_id().serialize(), newline=False).translate(_URL_SAFE).decode()
+    return {INPUT_TOPIC: message.topic_name(), INPUT_ID: identity}

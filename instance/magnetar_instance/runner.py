@@ -11,19 +11,25 @@ import pulsar
 from magnetar_instance import forks
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.delivery import Deliveries, Policy, Round
+from magnetar_instance.entries import Entry
 from magnetar_instance.errors import FunctionExitError
 from magnetar_instance.figures import Figures
-from magnetar_instance.functions import Process
+from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.proto.function import ATMOST_ONCE, MANUAL, FunctionDetails
-from magnetar_instance.publishing import Publisher, origin_properties
+from magnetar_instance.publishing import Publisher
 from magnetar_instance.serde import SerDe
 from magnetar_instance.settings import InstanceSettings
 
 ROUND_MESSAGES = 500
-ROUND_SECONDS = 0.02
+ROUND_SECONDS = 0.05
 """A round is flushed after so many messages, after so much time, or when nothing waits to be received."""
+_MANY = 50
+"""A round of so many messages, with more waiting, is acknowledged by this thread after the next one."""
+_MOST_REST = 1000
+"""By so many messages a round is exceeded at most, to end where one of the broker's entries ends."""
 _PROGRESS_INTERVAL = 1.0
+_DRAIN_SECONDS = 5.0
 
 
 class Runner:
@@ -33,7 +39,7 @@ class Runner:
         self,
         settings: InstanceSettings,
         *,
-        process: Process,
+        function: UserFunction,
         context: FunctionContext,
         inputs: Inputs,
         serdes: dict[str, SerDe],
@@ -43,10 +49,11 @@ class Runner:
         progress: Callable[[], None],
     ) -> None:
         details = settings.details
-        self._process = process
+        self._process = function.process
+        self._takes_context = function.takes_context
         self._context = context
         self._inputs = inputs
-        self._serdes = serdes
+        self._deserialize = {topic: serde.deserialize for topic, serde in serdes.items()}
         self._serialize = output_serde.serialize
         self._output = details.sink.topic
         self._publisher = publisher
@@ -56,18 +63,42 @@ class Runner:
         self._deliveries = Deliveries(_policy(details), self._not_delivered)
         self._logger = context.get_logger()
         self._pid = forks.current
+        self._may_hurry = details.source.timeoutMs == 0
         self._stopping = False
+        self._entry: Entry | None = None
+        self._round_now: Round
         self._progress_due = 0.0
         self._progress_made = False
 
     def run(self) -> None:
-        """Process until stopped; what was handed over is confirmed and acknowledged when this returns."""
-        while not self._stopping:
+        """Process until stopped; what was handed over is confirmed and acknowledged when this returns.
+
+        Raises FunctionExitError, and PulsarException when a consumer can't go on.
+        """
+        try:
+            while not self._stopping:
+                arrived = self._next()
+                if arrived is not None:
+                    self._round(*arrived)
+                self._tell_progress()
+        except pulsar.PulsarException:
+            if not self._stopping:
+                raise
+        finally:
+            self._drain()
+
+    def _drain(self) -> None:
+        if not self._deliveries.wait(timeout=_DRAIN_SECONDS):
+            self._logger.warning("stopping without the broker's answer: some inputs will come again")
+            self._deliveries.abandon()
+        self._deliveries.acknowledge_confirmed()
+
+    def _next(self) -> tuple[Input, Any] | None:
+        arrived = self._inputs.waiting()
+        if arrived is None:
+            self._deliveries.acknowledge_confirmed(then_idle=True)
             arrived = self._inputs.next(self._progress_wait())
-            if arrived is not None:
-                self._round(*arrived)
-            self._tell_progress()
-        self._deliveries.wait()
+        return arrived
 
     def stop(self) -> None:
         """Finish the message that is being processed and then no more."""
@@ -83,37 +114,63 @@ class Runner:
     def _round(self, source: Input, message: Any) -> None:
         """Process what waits at an input, up to the bounds of a round, and flush what came of it."""
         self._figures.turn_minute()
-        round_ = Round(source)
+        round_ = self._round_now = Round(source)
+        self._entry = None
         self._context.begin_round(self._deliveries, round_)
-        deserialize = self._serdes[source.topic].deserialize
-        ends = time.perf_counter() + ROUND_SECONDS
-        count = 0
-        while message is not None:
-            self._one(round_, source, message, deserialize)
-            count += 1
-            if count == ROUND_MESSAGES or self._stopping or time.perf_counter() > ends:
-                break
-            message = source.take()
-        self._inputs.done_with(source)
-        self._progress_made = True
-        self._deliveries.finish(round_, self._publisher.unflushed())
+        try:
+            round_.hurried = self._take(source, message) and self._may_hurry
+        finally:
+            self._inputs.done_with(source)
+            self._progress_made = True
+            self._deliveries.finish(round_, self._publisher.unflushed())
 
-    def _one(self, round_: Round, source: Input, message: Any, deserialize: Callable[[bytes], object]) -> None:
+    def _take(self, source: Input, message: Any) -> bool:
+        """Process one message after the other; tells whether there were many and more wait."""
+        receive, one = source.receive, self._one
+        ends = time.perf_counter() + ROUND_SECONDS
+        count, most = 0, ROUND_MESSAGES
+        while True:
+            one(source, message)
+            count += 1
+            if count == most and (most := count + self._rest_of_entry(count)) == count:
+                return True
+            if self._stopping or time.perf_counter() > ends:
+                return count >= _MANY
+            try:
+                message = receive(0)
+            except pulsar.Timeout:
+                return False
+
+    def _rest_of_entry(self, count: int) -> int:
+        """Return by how much to exceed a round, so that it ends where an entry ends."""
+        if self._entry is None or count >= ROUND_MESSAGES + _MOST_REST:
+            return 0
+        return min(self._entry.rest, _MOST_REST)
+
+    def _one(self, source: Input, message: Any) -> None:
         figures, context = self._figures, self._context
         figures.received += 1
+        identity = message.message_id().serialize()
+        entry = self._entry
+        if entry is None or not identity.startswith(entry.prefix):
+            entry = self._next_entry(identity, message)
+        entry.last = identity
+        if identity in entry.done:
+            entry.messages.append(message)
+            return
         if self._at_most_once:
-            source.acknowledge([message])
+            source.acknowledge((message,))
         context.current = message
         context.confirmation = None
         try:
-            value = deserialize(message.data())
+            value = self._deserialize[source.topic](message.data())
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
             self._failed(source, message, error)
             return
-        began = time.perf_counter()
         figures.last_invocation = time.time()
+        began = time.perf_counter()
         try:
-            result = self._process(value, context)
+            result = self._process(value, context) if self._takes_context else self._process(value)
         except Exception as error:  # noqa: BLE001 - whatever the function raises is its own
             self._user_failed(source, message, error)
             return
@@ -123,17 +180,25 @@ class Runner:
         took = time.perf_counter() - began
         if forks.current != self._pid:
             os._exit(0)
-        if result is not None and self._output and not self._publish(source, message, result):
+        if result is not None and self._output and not self._publish(source, message, entry, result):
             return
         figures.processed(took)
         if context.confirmation is None:
-            round_.together.append(message)
+            entry.messages.append(message)
+        else:
+            entry.broken = True
 
-    def _publish(self, source: Input, message: Any, result: object) -> bool:
+    def _next_entry(self, identity: bytes, message: Any) -> Entry:
+        entry = self._entry = Entry(identity, message.topic_name())
+        entry.done = self._deliveries.done_parts.of(entry)
+        self._round_now.together.append(entry)
+        return entry
+
+    def _publish(self, source: Input, message: Any, entry: Entry, result: object) -> bool:
         try:
             data = self._serialize(result)
             if data is not None:
-                self._publisher.send(self._output, data, origin_properties(message), self._context.apart)
+                self._publisher.send_result(data, entry.topic, entry.last, self._context.apart)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
             self._failed(source, message, error)
             return False
@@ -150,6 +215,8 @@ class Runner:
         self._reject(source, message)
 
     def _reject(self, source: Input, message: Any) -> None:
+        if self._entry is not None:
+            self._entry.broken = True
         if self._context.confirmation is not None:
             self._context.confirmation.withdrawn = True
         if not self._at_most_once:

@@ -10,6 +10,8 @@ from magnetar_instance.errors import BootError
 
 _IDENTITY = {"", "serde.IdentitySerDe", "pulsar.functions.serde.IdentitySerDe", "IdentitySerDe"}
 _PICKLE = {"serde.PickleSerDe", "pulsar.functions.serde.PickleSerDe", "PickleSerDe"}
+_BEGINS_A_NUMBER = "iInNjJ"
+"""Letters that inf, nan and the imaginary unit begin with."""
 
 
 class SerDe(Protocol):
@@ -41,6 +43,9 @@ class IdentitySerDe:
             text = data.decode()
         except UnicodeDecodeError:
             return data
+        first = text[:1]
+        if first.isalpha() and first not in _BEGINS_A_NUMBER:
+            return text  # three exceptions cheaper than to try
         for guess in (int, float, complex):
             try:
                 return guess(text)

@@ -1,37 +1,306 @@
-from collections.abc import Iterator
-from pathlib import Path
+"""Functions as real processes on a real broker: what they get, what comes of it, and what is told of them."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pulsar
 import pytest
-from instance_process import collect, details, produce, running, unique
-from magnetar_broker.testing import RunningBroker
+from instance_process import InstanceProcess, collect, details, produce, unique, until
+from magnetar_instance.proto.function import ATMOST_ONCE
+
+Launch = Callable[..., AbstractContextManager[InstanceProcess]]
+ECHO = "def process(input):\n    return input\n"
 
 
-@pytest.fixture
-def client(pulsar_broker: RunningBroker) -> Iterator[pulsar.Client]:
-    made = pulsar.Client(pulsar_broker.service_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
-    yield made
-    made.close()
-
-
-def write(folder: Path, name: str, text: str) -> Path:
-    path = folder / name
-    path.write_text(text)
-    return path
-
-
-def test_a_module_function_gives_its_results_to_the_output_topic(
-    pulsar_broker: RunningBroker, client: pulsar.Client, tmp_path: Path
-) -> None:
-    """The simplest function of Pulsar's documentation, with the properties that tell where an output came from."""
-    code = write(tmp_path, "exclaim.py", "def process(input):\n    return f'{input}!'\n")
+def test_a_module_function_gives_its_results_to_the_output_topic(launch: Launch, client: pulsar.Client) -> None:
+    """The simplest function of Pulsar's documentation; properties tell where an output came from."""
     source, sink = unique("in"), unique("out")
     produce(client, source, [b"hello", b"world"])
-    function = details("exclaim", [source], sink)
-    with running(function, code, pulsar_broker.service_url, logs=tmp_path / "logs") as instance:
+    with launch(details("exclaim", [source], sink), "def process(input):\n    return f'{input}!'\n") as instance:
         messages = collect(client, sink, 2)
         assert [message.data() for message in messages] == [b"hello!", b"world!"]
-        assert messages[0].properties()["__pfn_input_topic__"] == source
+        properties = messages[0].properties()
+        assert properties["__pfn_input_topic__"] == source
+        assert set(properties) == {"__pfn_input_topic__", "__pfn_input_msg_id__"}
         status = instance.until(lambda now: now.numSuccessfullyProcessed == 2)
-        assert status.running
+        assert (status.running, status.numReceived, status.instanceId) == (True, 2, "0")
         assert instance.stop() == 0
+
+
+CONTEXT = """
+from pulsar import Function
+
+class Teller(Function):
+    def process(self, input, context):
+        context.record_metric("length", len(input))
+        context.get_logger().info("telling %s", input)
+        print("printed", input)
+        context.publish(context.get_user_config_value("side"), input, properties={"kind": "copy"})
+        facts = [
+            context.get_function_name(), context.get_function_tenant(), context.get_function_namespace(),
+            context.get_instance_id(), context.get_input_topics(), context.get_output_topic(),
+            context.get_message_key(), context.get_message_properties(), context.get_message_eventtime(),
+            context.get_current_message_topic_name(), context.get_user_config_map(), context.get_secret("password"),
+            context.get_secret("none"), context.get_user_config_value("none"),
+        ]
+        import json
+        return json.dumps(facts)
+"""
+
+
+def test_a_class_gets_pulsars_context(launch: Launch, client: pulsar.Client) -> None:
+    """Names, config, secrets, the message's own fields, metrics, the logger, prints and publishing to any topic."""
+    source, sink, side = unique("in"), unique("out"), unique("side")
+    config = {"side": side, "n": 1}
+    function = details(
+        "teller.Teller", [source], sink, userConfig=json.dumps(config), secretsMap=json.dumps({"password": "hush"})
+    )
+    producer = client.create_producer(source)
+    producer.send(b"word", properties={"a": "b"}, partition_key="key", event_timestamp=1234)
+    with launch(function, CONTEXT, instance_id=3) as instance:
+        told = json.loads(collect(client, sink, 1)[0].data())
+        expected = [function.name, "public", "default", "3", [source], sink, "key", {"a": "b"}, 1234, source]
+        assert told == [*expected, config, "hush", None, None]
+        copy = collect(client, side, 1)[0]
+        assert copy.data() == b"word"
+        assert copy.properties()["kind"] == "copy"
+        metrics = instance.metrics()
+        assert metrics.userMetrics == {"user_metric_length_sum": 4.0, "user_metric_length_count": 1.0}
+        assert re.search(r"^\[.+\] \[INFO\] teller.py: telling word$", instance.log(), re.MULTILINE)
+        assert re.search(r"^\[.+\] \[INFO\] .+: printed word$", instance.log(), re.MULTILINE)
+
+
+def test_types_are_guessed_as_pulsar_guesses_them(launch: Launch, client: pulsar.Client) -> None:
+    """Text that reads as a number is one, other text a str, anything else bytes."""
+    source, sink = unique("in"), unique("out")
+    produce(client, source, [b"5", b"2.5", b"1+2j", b"word", b"\xff\xfe", b"nan"])
+    with launch(details("typed", [source], sink), "def process(input):\n    return type(input).__name__\n"):
+        names = [message.data().decode() for message in collect(client, sink, 6)]
+    assert names == ["int", "float", "complex", "str", "bytes", "float"]
+
+
+FAILS_ONCE = """
+seen = set()
+def process(input):
+    if input == "bad" and input not in seen:
+        seen.add(input)
+        raise ValueError("I don't like it")
+    return input
+"""
+
+
+def test_an_exception_is_counted_kept_and_its_message_comes_again(launch: Launch, client: pulsar.Client) -> None:
+    """Only the message that failed is redelivered; the others of its batch are not."""
+    source, sink = unique("in"), unique("out")
+    function = details("picky", [source], sink)
+    function.source.negativeAckRedeliveryDelayMs = 100
+    produce(client, source, [b"one", b"bad", b"two"])
+    with launch(function, FAILS_ONCE) as instance:
+        data = [message.data() for message in collect(client, sink, 3)]
+        assert data == [b"one", b"two", b"bad"]
+        status = instance.until(lambda now: now.numUserExceptions == 1 and now.numReceived >= 4)
+        kept = status.latestUserExceptions[0]
+        assert "ValueError: I don't like it" in kept.exceptionString
+        assert abs(kept.msSinceEpoch / 1000 - time.time()) < 60
+        assert "I don't like it" in instance.log()
+
+
+def test_metrics_have_pulsars_names_and_labels(launch: Launch, client: pulsar.Client) -> None:
+    """The text parses, counts what happened, and no label holds an exception's text."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    source, sink = unique("in"), unique("out")
+    function = details("picky", [source], sink)
+    produce(client, source, [b"one", b"bad"])
+    with launch(function, FAILS_ONCE) as instance:
+        instance.until(lambda now: now.numUserExceptions == 1 and now.numSuccessfullyProcessed == 1)
+        families = list(text_string_to_metric_families(instance.metrics_text()))
+    samples = {sample.name: sample for family in families for sample in family.samples}
+    assert samples["pulsar_function_received_total"].value == 2
+    assert samples["pulsar_function_processed_successfully_1min_total"].value == 1
+    assert samples["pulsar_function_process_latency_ms_count"].value == 1
+    assert samples["magnetar_function_process_latency_seconds_count"].value == 1
+    labels = samples["pulsar_function_user_exceptions_total"].labels
+    fqfn = f"public/default/{function.name}"
+    assert labels == {
+        "tenant": "public",
+        "namespace": "public/default",
+        "name": function.name,
+        "instance_id": "0",
+        "cluster": "test",
+        "fqfn": fqfn,
+    }
+    assert samples["pulsar_function_user_exception"].labels["error"] == "ValueError"
+
+
+BUSY = """
+import time
+def process(input):
+    ends = time.monotonic() + 3600
+    while time.monotonic() < ends:
+        sum(range(1000))
+"""
+
+
+def test_status_waits_on_no_user_code(launch: Launch, client: pulsar.Client) -> None:
+    """While a function burns the processor, status, metrics and health are answered within a second."""
+    source = unique("in")
+    produce(client, source, [b"x"])
+    with launch(details("busy", [source]), BUSY) as instance:
+        instance.until(lambda now: now.numReceived == 1)
+        began = time.monotonic()
+        assert instance.status().numSuccessfullyProcessed == 0
+        assert b"pulsar_function_received_total" in instance.metrics_text().encode()
+        assert time.monotonic() - began < 5
+
+
+def test_several_inputs_and_a_pattern_are_all_read(launch: Launch, client: pulsar.Client) -> None:
+    """Each input has a consumer; a regular expression is one of them."""
+    name = unique("many").rpartition("/")[2]
+    one, two, other = f"persistent://public/default/{name}-a", f"persistent://public/default/{name}-b", unique("other")
+    for topic in (one, two, other):
+        produce(client, topic, [topic[-1:].encode()])
+    sink = unique("out")
+    function = details("echo", [other], sink)
+    function.source.inputSpecs[f"persistent://public/default/{name}-.*"].isRegexPattern = True
+    with launch(function, ECHO):
+        assert {message.data() for message in collect(client, sink, 3)} == {b"a", b"b", other[-1:].encode()}
+
+
+def test_at_most_once_does_not_come_again(launch: Launch, client: pulsar.Client) -> None:
+    """A message whose function failed is gone."""
+    source, sink = unique("in"), unique("out")
+    function = details("picky", [source], sink, processingGuarantees=ATMOST_ONCE)
+    function.source.negativeAckRedeliveryDelayMs = 100
+    produce(client, source, [b"bad", b"good"])
+    with launch(function, FAILS_ONCE) as instance:
+        assert collect(client, sink, 1)[0].data() == b"good"
+        assert instance.stop() == 0
+    with launch(function, ECHO) as instance:
+        produce(client, source, [b"last"])
+        assert [message.data() for message in collect(client, sink, 2)] == [b"good", b"last"]
+
+
+ACKS_ODD = """
+from pulsar import Function
+class Odd(Function):
+    def process(self, input, context):
+        if input % 2:
+            context.ack(context.get_message_id(), context.get_current_message_topic_name())
+        return input
+"""
+
+
+def test_without_auto_ack_the_function_acknowledges_itself(launch: Launch, client: pulsar.Client) -> None:
+    """What the function did not acknowledge comes again to its successor."""
+    source, sink = unique("in"), unique("out")
+    function = details("odd.Odd", [source], sink, autoAck=False)
+    producer = client.create_producer(source)
+    for number in range(4):
+        producer.send(str(number).encode())
+    with launch(function, ACKS_ODD) as instance:
+        assert [message.data() for message in collect(client, sink, 4)] == [b"0", b"1", b"2", b"3"]
+        assert instance.stop() == 0
+    with launch(function, ACKS_ODD):
+        assert [message.data() for message in collect(client, sink, 6)][4:] == [b"0", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "code", "reason"),
+    [
+        ("broken", "import nothing_of_this_name\n", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("broken.Missing", ECHO, "className 'broken.Missing': the module has no 'Missing'"),
+        ("broken", "x = 1\n", "className 'broken': the module has no function process(input)"),
+        ("broken", "def process(:\n", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_what_no_retry_mends_is_told_with_its_reason(launch: Launch, class_name: str, code: str, reason: str) -> None:
+    """The supervisor hears why, the log has the traceback, and the exit code is 78."""
+    with launch(details(class_name, [unique("in")]), code, ready=False) as instance:
+        told = instance.wait_event("failed")
+        assert told["reason"].startswith(reason)
+        assert instance.process.wait(30) == 78
+        assert reason in instance.log()
+
+
+def test_a_renamed_log_is_reopened_on_command(launch: Launch, client: pulsar.Client) -> None:
+    """Records, prints and what the function's children write go to the new file."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "import os\ndef process(input):\n    print('printed', input)\n    os.system('echo child')\n    return input\n"
+    )
+    with launch(details("printer", [source], sink), code) as instance:
+        produce(client, source, [b"first"])
+        collect(client, sink, 1)
+        old = instance.log_file.rename(instance.log_file.with_suffix(".old"))
+        instance.command("reopen-log")
+        until(instance.log_file.exists, bool)
+        produce(client, source, [b"second"])
+        collect(client, sink, 2)
+        assert "printed first" in old.read_text()
+        assert "printed second" in instance.log()
+        assert "\nchild\n" in instance.log()
+        assert "second" not in old.read_text()
+
+
+def test_progress_is_pushed_after_change_only(launch: Launch, client: pulsar.Client) -> None:
+    """The supervisor hears the last figures, and nothing while nothing happens."""
+    source = unique("in")
+    with launch(details("echo", [source]), ECHO) as instance:
+        produce(client, source, [b"x"] * 100)
+        until(lambda: instance.wait_event("progress") and instance.events[-1], lambda last: last["processed"] == 100)
+        assert instance.events[-1] == {"event": "progress", "received": 100, "processed": 100}
+
+
+def test_the_supervisors_descriptor_is_hidden_from_the_function(launch: Launch, client: pulsar.Client) -> None:
+    """Neither its number nor the descriptor itself reaches programs that the function starts."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "import os, subprocess\n"
+        "def process(input):\n"
+        "    return subprocess.run('ls -l /proc/self/fd | grep -c socket', shell=True, capture_output=True,\n"
+        "                          text=True).stdout + str(os.environ.get('MAGNETAR_SUPERVISOR_FD'))\n"
+    )
+    produce(client, source, [b"x"])
+    with launch(details("looks", [source], sink), code):
+        assert collect(client, sink, 1)[0].data() == b"0\nNone"
+
+
+def test_a_foreign_supervisor_that_stops_asking_ends_the_instance(launch: Launch) -> None:
+    """Started without our descriptor, an instance ends after three missed health checks."""
+    function = details("echo", [unique("in")])
+    flags = ("--expected_healthcheck_interval", "1")
+    with launch(function, ECHO, supervised=False, flags=flags) as instance:
+        assert instance.status().running
+        assert instance.process.wait(30) == 0
+        assert "no health check for 3 s" in instance.log()
+
+
+def test_an_instance_ends_when_its_supervisor_is_gone(launch: Launch) -> None:
+    """End of file on the socket pair stops it politely."""
+    with launch(details("echo", [unique("in")]), ECHO) as instance:
+        assert instance.channel is not None
+        instance.channel.close()
+        assert instance.process.wait(30) == 0
+        assert "the supervisor is gone" in instance.log()
+
+
+def test_our_own_flags_and_foreign_environment_reach_the_function(launch: Launch, client: pulsar.Client) -> None:
+    """Secrets come from the environment where that provider is named; the function's folder is first on the path."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "import sys\nfrom pulsar import Function\n"
+        "class Secret(Function):\n"
+        "    def process(self, input, context):\n"
+        "        return context.get_secret('PASSWORD') + ' ' + sys.path[0]\n"
+    )
+    function = details("secret.Secret", [source], sink, secretsMap='{"PASSWORD": {"path": "p", "key": "k"}}')
+    flags = ("--secrets_provider", "secretsprovider.EnvironmentBasedSecretsProvider")
+    produce(client, source, [b"x"])
+    with launch(function, code, flags=flags, environment={"PASSWORD": "hush"}) as instance:
+        folder = os.fspath(instance.log_file.parents[4])
+        assert collect(client, sink, 1)[0].data().decode() == f"hush {folder}"
