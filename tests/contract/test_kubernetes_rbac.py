@@ -4,7 +4,6 @@ from typing import Any
 
 import anyio
 import pytest
-import structlog
 import yaml
 from kube.bed import Room, requires_kube
 from kube.functions import function, reach, runtime
@@ -69,20 +68,23 @@ async def test_the_shipped_role_suffices(kube: Room) -> None:
 
 
 @pytest.mark.parametrize(("group", "resource", "verb"), list(rights(NEEDED)), ids=lambda part: part or "core")
-async def test_each_missing_right_is_told_in_one_line(kube: Room, group: str, resource: str, verb: str) -> None:
+async def test_each_missing_right_is_told_in_one_line(
+    kube: Room, caplog: pytest.LogCaptureFixture, group: str, resource: str, verb: str
+) -> None:
     """Verb, resource, namespace and service account stand in one line, in an error, a report or the log."""
     kubeconfig = kube.bed.account(kube.namespace, "narrow", without(NEEDED, resource, verb))
-    with structlog.testing.capture_logs() as logs:
-        async with runtime(kube, kubeconfig=kubeconfig) as kubernetes:
-            said = await exercise(kubernetes)
-    said += [str(entry.get("reason", "")) for entry in logs]
+    async with runtime(kube, kubeconfig=kubeconfig) as kubernetes:
+        said = await exercise(kubernetes)
+    said += caplog.messages
     full = f"{resource}.{group}" if group else resource
     wanted = f"service account {kube.namespace}/narrow may not {verb} {full} in the namespace {kube.namespace}"
     assert any(wanted in each and "\n" not in each for each in said), said
 
 
 @pytest.mark.parametrize("resource", ["events", "poddisruptionbudgets"])
-async def test_what_is_not_needed_degrades_with_a_line(kube: Room, resource: str) -> None:
+async def test_what_is_not_needed_degrades_with_a_line(
+    kube: Room, caplog: pytest.LogCaptureFixture, resource: str
+) -> None:
     """The function runs all the same; what lacks its right says so."""
     kube.bed.apply(
         {
@@ -94,8 +96,7 @@ async def test_what_is_not_needed_degrades_with_a_line(kube: Room, resource: str
     )
     rules = [*NEEDED, *(rule for rule in MORE if rule["resources"][0] != resource)]
     kubeconfig = kube.bed.account(kube.namespace, "narrow", rules)
-    with structlog.testing.capture_logs() as logs:
-        async with runtime(kube, kubeconfig=kubeconfig) as kubernetes:
-            said = await exercise(kubernetes, OPTIONS if resource == "poddisruptionbudgets" else None)
-    said += [str(entry.get("reason", "")) for entry in logs]
+    async with runtime(kube, kubeconfig=kubeconfig) as kubernetes:
+        said = await exercise(kubernetes, OPTIONS if resource == "poddisruptionbudgets" else None)
+    said += caplog.messages
     assert any("narrow may not" in each and resource in each for each in said), said

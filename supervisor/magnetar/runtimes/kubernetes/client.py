@@ -35,6 +35,8 @@ WATCH_SECONDS = 300
 _AT_ONCE = 16
 _PAGE = 500
 _BUSY = 429
+_NOT_IN_SCHEMA = "failed to create typed patch object"
+"""What an apply with a field that is not there is answered with, under status 500."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE = 401, 403, 404, 409, 410
 
 Kind = type[GenericNamespacedResource]
@@ -282,17 +284,25 @@ def translated(error: Exception) -> KubernetesError:
     status, message = status_of(error), " ".join(str(error).split())
     if status is None:
         return UnreachableError(f"the API server does not answer: {message or type(error).__name__}")
-    if status == _UNAUTHORIZED:
-        return UnreachableError(f"the API server does not accept our credentials: {message}")
-    by_status = {_NOT_FOUND: _MissingError, _CONFLICT: ConflictError, _GONE: ExpiredError}
-    if status in by_status:
-        return by_status[status](message)
-    if status == _FORBIDDEN:
-        # A quota and an admission policy answer with the same status as a missing right.
-        return ForbiddenError.from_answer(message) if "cannot" in message else InvalidError(message)
-    if status == _BUSY or status >= 500:
-        return UnreachableError(f"the API server is busy or failing ({status}): {message}")
-    return InvalidError(message)
+    if status == _FORBIDDEN and _LACKS_RIGHT in message:
+        return ForbiddenError.from_answer(message)
+    if status in _MEANINGS:
+        kind, words = _MEANINGS[status]
+        return kind(words + message)
+    if status < 500 or _NOT_IN_SCHEMA in message:
+        return InvalidError(message)
+    return UnreachableError(f"the API server fails ({status}): {message}")
+
+
+_LACKS_RIGHT = " cannot "
+"""A quota or an admission policy answers with the same status as a missing right, but in other words."""
+_MEANINGS: Mapping[int, tuple[type[KubernetesError], str]] = {
+    _UNAUTHORIZED: (UnreachableError, "the API server does not accept our credentials: "),
+    _NOT_FOUND: (_MissingError, ""),
+    _CONFLICT: (ConflictError, ""),
+    _GONE: (ExpiredError, ""),
+    _BUSY: (UnreachableError, "the API server is busy: "),
+}
 
 
 def _selector(selector: Selector | Mapping[str, str] | None) -> Any:

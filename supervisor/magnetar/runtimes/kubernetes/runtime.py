@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.abc
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
@@ -37,6 +36,7 @@ from magnetar.runtimes.kubernetes.naming import labels, pod_address
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings
 from magnetar.runtimes.kubernetes.states import Job, Pod
 from magnetar.runtimes.kubernetes.submission import Submitter
+from magnetar.tasks import ServingTasks
 
 _HEARD_WITHIN = 5.0
 """Seconds within which the API server tells of what it was just given."""
@@ -76,7 +76,7 @@ class KubernetesRuntime:
         self._submitter = Submitter(self._client, settings.keys.grace_period_seconds)
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
         self._credentials = CredentialStore(self._client, self._extensions.auth, settings.cluster, trusted)
-        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        self._tasks = ServingTasks()
         self._log = worker_logger()
 
     async def __aenter__(self) -> Self:
@@ -86,21 +86,23 @@ class KubernetesRuntime:
         if keys.change_config_map:
             namespace = keys.change_config_map_namespace or keys.job_namespace
             follower = ConfigMapFollower(self._client, namespace, keys.change_config_map, self._reconfigure)
-            self._tasks.start_soon(follower.run, name="follow changeConfigMap")
+            self._tasks.group.start_soon(follower.run, name="follow changeConfigMap")
             await follower.first.wait()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
-        with anyio.CancelScope(shield=True):
-            await self._client.__aexit__(kind, error, trace)
+        try:
+            await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._client.__aexit__(kind, error, trace)
 
     def _reconfigure(self, data: Mapping[str, str]) -> None:
         outcome = config_map.apply(self._file_keys, self._settings.keys, data)
         self._settings = replace(self._settings, keys=outcome.keys)
+        self._changes.announce()
         for sentence in outcome.refused:
             self._log.warning("A key of changeConfigMap was refused.", reason=sentence)
         if outcome.changed:
@@ -287,8 +289,8 @@ class KubernetesRuntime:
             room = Namespace(self._client, namespace, self._changes)
             explanations = Explanations(self._client, room, self._changes)
             self._rooms[namespace] = room, explanations
-            self._tasks.start_soon(room.run, name=f"follow the namespace {namespace}")
-            self._tasks.start_soon(explanations.run, name=f"explain missing pods of {namespace}")
+            self._tasks.group.start_soon(room.run, name=f"follow the namespace {namespace}")
+            self._tasks.group.start_soon(explanations.run, name=f"explain missing pods of {namespace}")
         room, _ = self._rooms[namespace]
         await room.listed()
         return room
