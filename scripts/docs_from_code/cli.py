@@ -21,7 +21,7 @@ _HEAD = Path(__file__).with_suffix(".md")
 def command_line() -> Iterator[str]:
     """Yield the lines of docs/cli.md."""
     os.environ["COLUMNS"] = "120"
-    yield from _HEAD.read_text().splitlines()
+    yield from (*_HEAD.read_text().splitlines(), "")
     context = root().make_context("magnetar", [], resilient_parsing=True)
     shared = {field.name for kind in (Connection, Output) for field in fields(kind)}
     yield from _options([each for each in root().params if each.name in shared], context)

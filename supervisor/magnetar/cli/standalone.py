@@ -1,5 +1,6 @@
 """`magnetar standalone`: a worker and a broker on this host, in the foreground."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,9 +18,7 @@ def standalone(
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="Of the ready line.")] = "text",
 ) -> None:
     """Run a worker and a broker on this host until Ctrl-C; a port of 0 is any free one."""
-    from magnetar.config import ConfigError  # noqa: PLC0415 - imported when it runs
-    from magnetar.errors import StartError  # noqa: PLC0415
-    from magnetar.serve import serve  # noqa: PLC0415
+    from magnetar.serve import serve  # noqa: PLC0415 - imported when it runs
     from magnetar.standalone import StandaloneOptions, standalone_config  # noqa: PLC0415
 
     options = StandaloneOptions(
@@ -31,8 +30,4 @@ def standalone(
         metrics_port=metrics_port,
         config_file=config,
     )
-    try:
-        settings = standalone_config(options)
-    except ConfigError as error:
-        raise StartError(str(error)) from None
-    raise typer.Exit(serve(settings, form))
+    raise typer.Exit(serve(standalone_config(options, os.environ), form))

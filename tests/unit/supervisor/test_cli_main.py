@@ -21,7 +21,7 @@ def verbs(branch: Branch, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, .
     return found
 
 
-VERBS = [(path, verb) for path, verb in verbs(ROOT) if path not in {("standalone",), ("worker",)}]
+VERBS = verbs(ROOT)
 
 
 @pytest.mark.parametrize(("path", "verb"), VERBS, ids=[" ".join(path) for path, _ in VERBS])
