@@ -88,12 +88,10 @@ def show(addresses: dict[str, Any], folder: Path, console: Console) -> None:
         for example in SHOWN:
             console.print(in_and_out(example, http, client))
         client.close()
-        console.print(instances(http))
-    places = Table("what", "where", title="Addresses and logs", title_justify="left")
-    for name, value in addresses.items():
-        places.add_row(name, str(value))
-    places.add_row("worker log", str(folder / "worker.log"))
-    console.print(places)
+        known = http.get("/magnetar/v1/instances").raise_for_status().json()
+    console.print(states(known))
+    logs = {f"log of {each['fqfn']}:{each['instanceId']}": each["logFile"] for each in known}
+    tell({**addresses, **logs, "log of the worker": str(folder / "worker.log")}, console)
 
 
 def in_and_out(example: Example, http: httpx.Client, client: pulsar.Client) -> Table:
@@ -119,7 +117,7 @@ def in_and_out(example: Example, http: httpx.Client, client: pulsar.Client) -> T
 
 def create(http: httpx.Client, example: Example, config: dict[str, Any]) -> None:
     """Upload a function as pulsar-admin does."""
-    path = f"/admin/v3/functions/{config['tenant']}/{config['namespace']}/{config['name']}"
+    path = f"/admin/v3/functions/public/default/{config['name']}"
     with example.package().open("rb") as code:
         answer = http.post(
             path,
@@ -132,13 +130,20 @@ def create(http: httpx.Client, example: Example, config: dict[str, Any]) -> None
         sys.exit(f"{config['name']} was refused: {answer.text}")
 
 
-def instances(http: httpx.Client) -> Table:
+def states(known: list[dict[str, Any]]) -> Table:
     """Return what the worker says of its instances."""
-    columns = ("fqfn", "instanceId", "runtime", "phase", "pid", "restarts", "logFile")
+    columns = ("fqfn", "instanceId", "runtime", "phase", "pid", "restarts")
     table = Table(*columns, title="Instances", title_justify="left")
-    for each in http.get("/magnetar/v1/instances").raise_for_status().json():
+    for each in known:
         table.add_row(*(str(each[column]) for column in columns))
     return table
+
+
+def tell(where: dict[str, Any], console: Console) -> None:
+    """Print where everything is, unbroken, so that it can be copied."""
+    width = max(map(len, where)) + 2
+    for name, place in where.items():
+        console.print(f"{name:<{width}}{place}", soft_wrap=True, highlight=False)
 
 
 def wait_for_interrupt() -> None:
