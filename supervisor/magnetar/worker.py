@@ -28,7 +28,7 @@ from magnetar.packages.store import PackageStore
 from magnetar.processes.launcher import Launcher
 from magnetar.processes.subreaper import Subreaper
 from magnetar.pulsar_client import PulsarClient
-from magnetar.runtimes.base import Runtime
+from magnetar.runtimes.base import ExternalRuntime, Runtime
 from magnetar.runtimes.process.runtime import ProcessRuntime
 from magnetar.runtimes.thread.runtime import ThreadRuntime
 from magnetar.supervision.context import SupervisionContext
@@ -93,7 +93,8 @@ class Worker:
             self.packages = PackageStore(
                 admin, self.config.magnetar.data_directory / "packages", url_policy(self.config)
             )
-            self.instances = await self._start_supervisor(stack, launcher)
+            external = await self._reach_kubernetes(stack)
+            self.instances = await self._start_supervisor(stack, launcher, external)
             self.functions = FunctionsService(
                 self.coordination,
                 self.instances,
@@ -102,6 +103,7 @@ class Worker:
                 client,
                 peers,
                 functions_settings(self.config, self._port),
+                external,
             )
             following = await stack.enter_async_context(ServingTasks())
             following.group.start_soon(self._follow, name="assignments")
@@ -140,7 +142,14 @@ class Worker:
         peers = await stack.enter_async_context(Peers(credentials))
         return admin, client, peers
 
-    async def _start_supervisor(self, stack: AsyncExitStack, launcher: Launcher) -> Supervisor:
+    async def _reach_kubernetes(self, stack: AsyncExitStack) -> ExternalRuntime | None:
+        if worker_settings.KUBERNETES not in self.config.magnetar.runtimes:
+            return None
+        return await stack.enter_async_context(worker_settings.kubernetes_runtime(self.config))
+
+    async def _start_supervisor(
+        self, stack: AsyncExitStack, launcher: Launcher, external: ExternalRuntime | None
+    ) -> Supervisor:
         runtimes: dict[str, Runtime] = {}
         if "process" in self.config.magnetar.runtimes:
             settings = worker_settings.process_settings(self.config, self._environ)
@@ -160,6 +169,8 @@ class Worker:
             policy=worker_settings.restart_policy(self.config),
             stop_grace=self.config.magnetar.stop_grace,
             start_timeout=self.config.magnetar.start_timeout,
+            external=external,
+            assigned=lambda fqiid: fqiid in self.coordination.assignments,
             starts=anyio.CapacityLimiter(_STARTS_PER_CORE * (os.cpu_count() or 1)),
             health=worker_settings.health_policy(self.config),
             logger=self._log,

@@ -1,0 +1,66 @@
+"""The broker and the fleet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from magnetar.config.worker import WorkerConfig
+from magnetar.coordination.settings import CoordinationSettings
+from magnetar.credentials import BrokerCredentials
+from magnetar.embedded_broker import BrokerProcessSettings
+from magnetar.processes.launcher import CLEAN_NAMES
+from magnetar.worker_settings.kubernetes import externally_managed
+
+if TYPE_CHECKING:
+    pass
+
+
+def broker_process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> BrokerProcessSettings | None:
+    """Return how to start the broker that belongs to this worker, None where it uses a Pulsar that is there."""
+    broker = config.magnetar.embedded_broker
+    if broker is None:
+        return None
+    data = config.magnetar.data_directory.absolute()
+    return BrokerProcessSettings(
+        data_directory=data / "broker",
+        log_file=data / "broker.log",
+        host=broker.host,
+        port=broker.port,
+        admin_port=broker.admin_port,
+        environment={name: environ[name] for name in CLEAN_NAMES if name in environ},
+    )
+
+
+def broker_credentials(config: WorkerConfig) -> BrokerCredentials:
+    """Return how the worker itself authenticates to the broker."""
+    given = config.broker_credentials if config.authenticates_to_broker else None
+    plugin, parameters = given or ("", "")
+    trust = config.broker_trust_certs
+    return BrokerCredentials(
+        plugin=plugin,
+        parameters=parameters,
+        trust_certs=Path(trust) if trust else None,
+        allow_insecure=config.tls_allow_insecure_connection,
+        verify_hostname=config.tls_enable_hostname_verification,
+    )
+
+
+def coordination_settings(config: WorkerConfig, port: int) -> CoordinationSettings:
+    """Return how the worker takes part in its fleet; `port` is where others reach its REST API."""
+    return CoordinationSettings(
+        worker_id=config.worker_id,
+        hostname=config.worker_hostname,
+        port=port,
+        namespace=config.pulsar_functions_namespace,
+        cluster=config.pulsar_functions_cluster,
+        metadata_name=config.function_metadata_topic_name,
+        coordination_name=config.cluster_coordination_topic_name,
+        assignment_name=config.function_assignment_topic_name,
+        compacted_metadata=config.use_compacted_metadata_topic,
+        externally_managed=externally_managed(config),
+        failure_check_interval=config.failure_check_freq_ms / 1000,
+        reschedule_timeout=config.reschedule_timeout_ms / 1000,
+        rebalance_interval=max(config.rebalance_check_freq_sec, 0),
+        compaction_interval=max(config.topic_compaction_frequency_sec, 0),
+        start_patience=config.initial_broker_reconnect_max_retries,
+    )

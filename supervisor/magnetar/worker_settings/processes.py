@@ -1,0 +1,80 @@
+"""What the process and thread runtimes are configured with."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from magnetar_instance.settings import ClientAuth
+
+from magnetar.config.worker import WorkerConfig
+from magnetar.runtimes.process.go import GoLanguage
+from magnetar.runtimes.process.java import JavaLanguage
+from magnetar.runtimes.process.launch import Language
+from magnetar.runtimes.process.python import PythonLanguage
+from magnetar.runtimes.process.settings import Credentials, ProcessSettings
+from magnetar.runtimes.thread.settings import ThreadSettings
+from magnetar.worker_settings.java import java_settings
+from magnetar.worker_settings.shared import credentials, exposed_web_service
+
+if TYPE_CHECKING:
+    pass
+
+
+def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what instances inherit: everything, as Pulsar's do, or the names that the config lists."""
+    names = config.magnetar.environment
+    if names == "inherit":
+        return dict(environ)
+    return {name: environ[name] for name in names if name in environ}
+
+
+def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> ProcessSettings:
+    """Return the settings of the process runtime."""
+    process = config.process_runtime
+    pulsar_home = environ.get("PULSAR_HOME")
+    return ProcessSettings(
+        pulsar_service_url=config.pulsar_service_url,
+        cluster_name=config.pulsar_functions_cluster,
+        log_directory=process.log_directory.absolute(),
+        download_directory=config.download_directory.absolute(),
+        records=config.magnetar.data_directory.absolute() / "instances",
+        environment=instance_environment(config, environ),
+        extra_dependencies=process.extra_function_dependencies_dir,
+        python_instance=process.python_instance_location,
+        logging_config=f"{pulsar_home}/conf/functions-logging/logging_config.ini" if pulsar_home else "",
+        state_storage_url=config.state_storage_service_url or "",
+        health_check_interval=config.instance_liveness_check_freq_ms // 1000,
+        credentials=credentials(config),
+        zygote=config.magnetar.zygote,
+    )
+
+
+def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mapping[str, Language]:
+    """Return how each language is launched, by Pulsar's name of it."""
+    return {
+        "PYTHON": PythonLanguage(settings),
+        "JAVA": JavaLanguage(settings, java_settings(config, settings.environment)),
+        "GO": GoLanguage(settings, exposed_web_service(config)),
+    }
+
+
+def thread_settings(config: WorkerConfig) -> ThreadSettings:
+    """Return the settings of the thread runtime; functions log where those of the process runtime do."""
+    given = credentials(config)
+    return ThreadSettings(
+        pulsar_service_url=config.pulsar_service_url,
+        cluster_name=config.pulsar_functions_cluster,
+        log_directory=config.process_runtime.log_directory.absolute(),
+        group_name=config.thread_runtime.thread_group_name,
+        auth=ClientAuth() if given is None else _client_auth(given),
+        state_storage_url=config.state_storage_service_url or "",
+    )
+
+
+def _client_auth(credentials: Credentials) -> ClientAuth:
+    return ClientAuth(
+        plugin=credentials.plugin,
+        parameters=credentials.parameters,
+        tls_allow_insecure=credentials.tls_allow_insecure,
+        tls_hostname_verification=credentials.hostname_verification,
+        tls_trust_certs=credentials.tls_trust_cert_path,
+    )
