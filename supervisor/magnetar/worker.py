@@ -29,6 +29,7 @@ from magnetar.processes.launcher import Launcher
 from magnetar.processes.subreaper import Subreaper
 from magnetar.pulsar_client import PulsarClient
 from magnetar.runtimes.base import ExternalRuntime, Runtime
+from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.runtime import ProcessRuntime
 from magnetar.runtimes.thread.runtime import ThreadRuntime
 from magnetar.supervision.context import SupervisionContext
@@ -104,6 +105,7 @@ class Worker:
                 peers,
                 functions_settings(self.config, self._port),
                 external,
+                admit=worker_settings.process_admission(self._languages()),
             )
             following = await stack.enter_async_context(ServingTasks())
             following.group.start_soon(self._follow, name="assignments")
@@ -153,8 +155,7 @@ class Worker:
         runtimes: dict[str, Runtime] = {}
         if "process" in self.config.magnetar.runtimes:
             settings = worker_settings.process_settings(self.config, self._environ)
-            languages = worker_settings.process_languages(self.config, settings)
-            processes = ProcessRuntime(settings, launcher, languages, logger=self._log)
+            processes = ProcessRuntime(settings, launcher, self._languages(), logger=self._log)
             runtimes["process"] = await stack.enter_async_context(processes)
         if "thread" in self.config.magnetar.runtimes:
             threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log)
@@ -176,6 +177,10 @@ class Worker:
             logger=self._log,
         )
         return await stack.enter_async_context(Supervisor(context))
+
+    def _languages(self) -> Mapping[str, Language]:
+        settings = worker_settings.process_settings(self.config, self._environ)
+        return worker_settings.process_languages(self.config, settings)
 
     async def _removed(self, removed: Desired) -> None:
         await self.functions.clean_up(removed)

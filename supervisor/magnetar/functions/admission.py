@@ -81,17 +81,19 @@ async def judge_package(
         raise RefusedError(f"No Function {(config.jar or '').removeprefix(BUILTIN)} found: builtins need a jar here")
     else:
         return None
-    await look_into(package.file, package.name, config, runtime)
+    await look_into(context, package.file, package.name, config, runtime)
     return package
 
 
-async def look_into(file: Path, name: str, config: FunctionConfig, runtime: str) -> None:
+async def look_into(context: FunctionsContext, file: Path, name: str, config: FunctionConfig, runtime: str) -> None:
     """Raise RefusedError unless the file can be the function's package."""
     language, runs_here = config.runtime or "JAVA", runtime != "kubernetes"
     check = partial(check_package, file, name, config.class_name, language, runs_here=runs_here)
     await anyio.to_thread.run_sync(check)
     if runtime == "thread":
         await anyio.to_thread.run_sync(check_shares_process, file, name)
+    elif runtime == "process":
+        await anyio.to_thread.run_sync(context.admit, to_details(config), file)
 
 
 async def _from_url(context: FunctionsContext, url: str, class_name: str | None, language: str) -> Package:

@@ -1,6 +1,8 @@
 """What every operation on functions works with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData
@@ -17,12 +19,21 @@ from magnetar.pulsar_client import PulsarClient
 from magnetar.runtimes.base import ExternalRuntime
 from magnetar.supervision.base import LocalInstances
 
+Admission = Callable[[FunctionDetails, Path], None]
+"""Raises RefusedError for a function, with its package, that the processes of this worker can't run."""
 _NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
+
+
+def anything(details: FunctionDetails, package: Path) -> None:
+    """Admit every function."""
 
 
 @dataclass(frozen=True)
 class FunctionsContext:
-    """The rooms around the functions' service; `external` is the runtime that runs functions as a whole, if one does."""
+    """The rooms around the functions' service; `external` is the runtime that runs functions as a whole, if one does.
+
+    `admit` judges what processes of this worker are to run.
+    """
 
     coordination: Coordination
     instances: LocalInstances
@@ -32,6 +43,7 @@ class FunctionsContext:
     peers: Peers
     settings: FunctionsSettings
     external: ExternalRuntime | None = None
+    admit: Admission = anything
     logger: structlog.stdlib.BoundLogger = field(default_factory=worker_logger)
 
     @property

@@ -6,7 +6,7 @@ from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError, RefusedError
 from magnetar.functions import create, owners, plan, remove, restart, stats, status, trigger, update
-from magnetar.functions.context import FunctionsContext, is_function
+from magnetar.functions.context import Admission, FunctionsContext, anything, is_function
 from magnetar.functions.peers import Peers
 from magnetar.functions.plan import Plan
 from magnetar.functions.settings import FunctionsSettings
@@ -36,8 +36,12 @@ class FunctionsService:
         peers: Peers,
         settings: FunctionsSettings,
         external: ExternalRuntime | None = None,
+        *,
+        admit: Admission = anything,
     ) -> None:
-        self._context = FunctionsContext(coordination, instances, packages, admin, client, peers, settings, external)
+        self._context = FunctionsContext(
+            coordination, instances, packages, admin, client, peers, settings, external, admit
+        )
 
     @property
     def worker(self) -> WorkerInfo:

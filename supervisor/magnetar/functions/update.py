@@ -88,4 +88,4 @@ async def _look_into_stored(
         file = await context.packages.fetch(location)
     except RequestError as error:
         raise RefusedError(f"the stored package can't be read, send it again with the update: {error}") from None
-    await look_into(file, location.originalFileName or file.name, config, runtime)
+    await look_into(context, file, location.originalFileName or file.name, config, runtime)

@@ -5,6 +5,7 @@ from magnetar.worker_settings.kubernetes import KUBERNETES, kubernetes_runtime, 
 from magnetar.worker_settings.policies import health_policy, restart_policy, runtime_choice
 from magnetar.worker_settings.processes import (
     instance_environment,
+    process_admission,
     process_languages,
     process_settings,
     thread_settings,
@@ -19,6 +20,7 @@ __all__ = [
     "instance_environment",
     "kubernetes_runtime",
     "kubernetes_settings",
+    "process_admission",
     "process_languages",
     "process_settings",
     "restart_policy",

@@ -1,11 +1,13 @@
 """What the process and thread runtimes are configured with."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.settings import ClientAuth
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage
 from magnetar.runtimes.process.launch import Language
@@ -14,10 +16,6 @@ from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
 from magnetar.worker_settings.shared import credentials, exposed_web_service
-
-if TYPE_CHECKING:
-    pass
-
 
 def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what instances inherit: everything, as Pulsar's do, or the names that the config lists."""
@@ -55,6 +53,16 @@ def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mappin
         "JAVA": JavaLanguage(settings, java_settings(config, settings.environment)),
         "GO": GoLanguage(settings, exposed_web_service(config)),
     }
+
+
+def process_admission(languages: Mapping[str, Language]) -> Callable[[FunctionDetails, Path], None]:
+    """Return what judges a function before it is created: whether its language can run it here."""
+
+    def admit(details: FunctionDetails, package: Path) -> None:
+        if language := languages.get(language_of(details)):
+            language.admit(details, package)
+
+    return admit
 
 
 def thread_settings(config: WorkerConfig) -> ThreadSettings:

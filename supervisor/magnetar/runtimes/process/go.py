@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
 
@@ -20,6 +21,9 @@ class GoLanguage:
 
     settings: ProcessSettings
     web_service_url: str = ""
+
+    def admit(self, details: FunctionDetails, package: Path) -> None:
+        """Admit every function: what can be judged before a start was judged with its package."""
 
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance; what it prints is its log."""

@@ -1,5 +1,6 @@
 """Launches of Pulsar's Java instance: the command line of Pulsar 4.x, with what 2.8 has otherwise."""
 
+import json
 import re
 import shlex
 import zipfile
@@ -14,6 +15,7 @@ from magnetar.java.class_file import ClassFileError
 from magnetar.java.installation import JavaInstallation
 from magnetar.java.jar import read_function
 from magnetar.java.version import Version, show_version
+from magnetar.model.details import WINDOW_EXECUTOR, WINDOW_KEY
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import common_arguments
 from magnetar.runtimes.process.last_words import of_java
@@ -118,7 +120,7 @@ class JavaLanguage:
         self._refuse_heap(details)
         flags(details.runtimeFlags)
         if package is not None and details.componentType in _FUNCTIONS:
-            self._judge_class(details.className, package, release)
+            self._judge_class(_class_name(details), package, release)
         return installation
 
     def _judge_class(self, class_name: str, package: Path, release: int | None) -> None:
@@ -216,6 +218,14 @@ def flags(text: str) -> list[str]:
         raise RefusedError(
             f"runtimeFlags: {text!r} can't be split into flags: {error}; close what was opened"
         ) from None
+
+
+def _class_name(details: FunctionDetails) -> str:
+    """Return the user's class: that of a window function is inside its user config."""
+    if details.className != WINDOW_EXECUTOR:
+        return details.className
+    window = json.loads(details.userConfig or "{}").get(WINDOW_KEY, {})
+    return str(window.get("actualWindowFunctionClassName", ""))
 
 
 def _needed_java(version: Version) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from magnetar_instance.proto.function import FunctionDetails
+
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.last_words import Reader, plain
 
@@ -53,7 +55,10 @@ class Launch:
 
 
 class Language(Protocol):
-    """Composes launches. Pure: ports, directories and the copy of the package are made by the runtime."""
+    """Composes launches: ports, directories and the copy of the package are made by the runtime."""
+
+    def admit(self, details: FunctionDetails, package: Path) -> object:
+        """Judge a function before it is created. Raises RefusedError with what to change when it can't run here."""
 
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import magnetar_instance
+from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import python_arguments, python_command, python_environment
@@ -19,6 +20,9 @@ class PythonLanguage:
     """Python functions, as `settings` say."""
 
     settings: ProcessSettings
+
+    def admit(self, details: FunctionDetails, package: Path) -> None:
+        """Admit every function: what can be judged before a start was judged with its package."""
 
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance: flags of the interpreter (`runtimeFlags`) need an interpreter of their own."""
