@@ -76,4 +76,5 @@ def go_examples() -> Path:
     folder = CACHE / "go"
     folder.mkdir(parents=True, exist_ok=True)
     _run("go", "build", "-o", str(folder / "exclaim"), "./exclaim", cwd=ROOT / "examples" / "go")
+    _run("go", "build", "-o", str(folder / "impatient"), "./impatient", cwd=ROOT / "tests" / "go")
     return folder

@@ -4,9 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from class_files import class_file
 from standalone import Standalone, standalone
 
 EXCLAIM = "def process(input):\n    return f'{input}!'\n"
@@ -113,3 +115,21 @@ def test_a_signal_before_the_ready_line_ends_it(tmp_path: Path) -> None:
         process.wait()
         assert process.stderr is not None
         process.stderr.close()
+
+
+def test_a_java_function_without_javas_instance_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence names the command that fetches it, and the setting that points at a Pulsar installation."""
+    monkeypatch.setenv("MAGNETAR_CACHE", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "f.jar", "w") as jar:
+        jar.writestr("a/B.class", class_file("a/B"))
+    config = {"jar": "f.jar", "className": "a.B", "inputs": ["in"]}
+    parts = {
+        "functionConfig": (None, json.dumps(config), "application/json"),
+        "data": ("f.jar", (tmp_path / "f.jar").read_bytes()),
+    }
+    with standalone(tmp_path / "data") as worker:
+        answer = worker.http.post("/admin/v3/functions/public/default/f", files=parts)
+        assert answer.status_code == 400
+        assert "run `magnetar java fetch`, or set javaInstanceJarLocation" in answer.json()["reason"]

@@ -17,6 +17,7 @@ from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
 from magnetar.worker_settings.shared import credentials, exposed_web_service
 
+
 def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what instances inherit: everything, as Pulsar's do, or the names that the config lists."""
     names = config.magnetar.environment

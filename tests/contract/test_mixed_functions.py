@@ -1,0 +1,195 @@
+"""Java, Go and Python functions under one `magnetar standalone`, through its REST API as any client sees it."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from requirements import requires
+from standalone import Standalone, standalone
+from toolchains import CACHE, go_examples, java_examples, java_installation, pulsars_examples
+
+pytestmark = [requires("java"), requires("maven"), requires("go"), pytest.mark.timeout(400)]
+PYTHON = (
+    "from pulsar import Function\n"
+    "class Exclaim(Function):\n"
+    "    def process(self, input, context):\n"
+    "        if not input:\n"
+    "            raise ValueError('there is nothing to exclaim')\n"
+    "        context.record_metric('length', len(input))\n"
+    "        context.get_logger().info('exclaimed %d', len(input))\n"
+    "        return input + context.get_user_config_value('ending')\n"
+)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    java_installation()
+    data = tmp_path_factory.mktemp("mixed") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAGNETAR_CACHE", str(CACHE))
+        with standalone(data) as made:
+            yield made
+
+
+def create(worker: Standalone, name: str, package: str, content: bytes, config: Mapping[str, Any]) -> httpx.Response:
+    whole = {"subscriptionPosition": "Earliest", "inputs": [f"{name}-in"], "output": f"{name}-out", **config}
+    parts = {"functionConfig": (None, json.dumps(whole), "application/json"), "data": (package, content)}
+    return worker.http.post(f"/admin/v3/functions/public/default/{name}", files=parts, timeout=90)
+
+
+def create_in(worker: Standalone, language: str, **config: Any) -> str:
+    """Create the same function in a language; returns its name."""
+    name = f"{language}-{os.urandom(4).hex()}"
+    package, content, own = {
+        "java": (
+            "functions.jar",
+            java_examples().read_bytes(),
+            {"jar": "functions.jar", "className": "examples.Exclaim"},
+        ),
+        "go": ("exclaim", (go_examples() / "exclaim").read_bytes(), {"go": "exclaim", "runtime": "GO"}),
+        "python": ("exclaim.py", PYTHON.encode(), {"py": "exclaim.py", "className": "exclaim.Exclaim"}),
+    }[language]
+    answer = create(worker, name, package, content, {**own, "userConfig": {"ending": "?!"}, **config})
+    assert answer.status_code == 204, answer.text
+    return name
+
+
+def wait_phase(worker: Standalone, name: str, *phases: str) -> dict[str, Any]:
+    """Wait until every instance of a function is in one of these phases; returns the first."""
+    deadline = time.monotonic() + 90
+    while True:
+        found = [each for each in worker.instances() if each["fqfn"] == f"public/default/{name}"]
+        if found and all(each["phase"] in phases for each in found):
+            return found[0]
+        assert time.monotonic() < deadline, (found, worker.log()[-2000:])
+
+
+def exchange(worker: Standalone, name: str, *texts: str, count: int) -> list[str]:
+    consumer = worker.client.subscribe(f"{name}-out", "test")
+    producer = worker.client.create_producer(f"{name}-in")
+    for text in texts:
+        producer.send(text.encode())
+    outputs = []
+    for _ in range(count):
+        message = consumer.receive(60_000)
+        consumer.acknowledge(message)
+        outputs.append(message.data().decode())
+    consumer.close()
+    producer.close()
+    return outputs
+
+
+def status_of(worker: Standalone, name: str, processed: int) -> dict[str, Any]:
+    """Ask until so many messages are counted; returns the first instance's status."""
+    deadline = time.monotonic() + 30
+    while True:
+        answer = worker.http.get(f"/admin/v3/functions/public/default/{name}/status").raise_for_status().json()
+        status: dict[str, Any] = answer["instances"][0]["status"]
+        if status["numSuccessfullyProcessed"] >= processed:
+            return status
+        assert time.monotonic() < deadline, status
+
+
+@pytest.mark.parametrize("language", ["java", "go", "python"])
+def test_status_stats_metrics_and_logs_look_the_same(worker: Standalone, language: str) -> None:
+    """Whatever each instance tells, a user can't see from it in which language a function is written."""
+    name = create_in(worker, language)
+    instance = wait_phase(worker, name, "running")
+    assert exchange(worker, name, "a", "", "bc", count=2) == ["a?!", "bc?!"]
+    status = status_of(worker, name, 2)
+    assert status["running"] is True
+    assert status["error"] == ""
+    assert status["numUserExceptions"] >= 1
+    assert "there is nothing to exclaim" in status["latestUserExceptions"][0]["exceptionString"]
+    assert abs(status["latestUserExceptions"][0]["timestampMs"] / 1000 - time.time()) < 120
+    assert abs(status["lastInvocationTime"] / 1000 - time.time()) < 120
+    stats = worker.http.get(f"/admin/v3/functions/public/default/{name}/stats").raise_for_status().json()
+    assert stats["processedSuccessfullyTotal"] == 2
+    assert stats["1min"]["receivedTotal"] >= 3
+    figures = stats["instances"][0]["metrics"]
+    assert figures["userMetrics"]["user_metric_length_sum"] == 3
+    assert abs(figures["lastInvocation"] / 1000 - time.time()) < 120
+    text = httpx.get(worker.addresses["metrics"]).text
+    series = f'fqfn="public/default/{name}"'
+    for metric in ("received_total", "processed_successfully_1min_total", "user_metric_sum", "last_invocation"):
+        assert any(
+            line.startswith(f"pulsar_function_{metric}{{") and series in line and 'instance_id="0"' in line
+            for line in text.splitlines()
+        ), metric
+    logs = worker.http.get(f"/magnetar/v1/logs/public/default/{name}").text
+    assert "exclaimed" in logs
+    assert Path(instance["logFile"]).name == f"{name}-0.log"
+    assert worker.http.delete(f"/admin/v3/functions/public/default/{name}").status_code == 204
+
+
+@pytest.mark.parametrize("language", ["java", "go"])
+def test_a_killed_instance_comes_back_and_says_why_it_went(worker: Standalone, language: str) -> None:
+    """The restart is counted, and messages flow again."""
+    name = create_in(worker, language)
+    pid = wait_phase(worker, name, "running")["pid"]
+    os.kill(pid, 9)
+    deadline = time.monotonic() + 60
+    while (instance := wait_phase(worker, name, "running", "starting", "backing-off"))["restarts"] == 0:
+        assert time.monotonic() < deadline
+    instance = wait_phase(worker, name, "running")
+    assert (instance["restarts"], instance["pid"] != pid) == (1, True)
+    assert exchange(worker, name, "a", count=1) == ["a?!"]
+    worker.http.delete(f"/admin/v3/functions/public/default/{name}")
+
+
+@pytest.mark.parametrize(
+    ("package", "content", "config", "words"),
+    [
+        ("f.jar", "java", {"jar": "f.jar", "className": "examples.Missing"}, "has no such class"),
+        ("f.jar", "java", {"jar": "f.jar", "className": "examples.NoFunction"}, "must either be Function"),
+        (
+            "f.jar",
+            "java",
+            {"jar": "f.jar", "className": "examples.Reverse", "resources": {"ram": 2**60}},
+            "ask for less",
+        ),
+        ("f.jar", "java", {"jar": "f.jar", "className": "examples.Reverse", "runtimeFlags": '-Da="b'}, "runtimeFlags"),
+        (
+            "f.jar",
+            "pulsar",
+            {"jar": "f.jar", "className": "org.apache.pulsar.functions.api.examples.WordCountFunction"},
+            "uses state",
+        ),
+        ("f", "script", {"go": "f", "runtime": "GO"}, "is a script, no Go program"),
+    ],
+    ids=["class", "interface", "heap", "flags", "state", "script"],
+)
+def test_what_cannot_run_is_refused_at_create(
+    worker: Standalone, package: str, content: str, config: dict[str, Any], words: str
+) -> None:
+    """With 400 and a sentence that says what to change; nothing is created."""
+    contents = {
+        "java": java_examples().read_bytes,
+        "pulsar": pulsars_examples().read_bytes,
+        "script": lambda: b"#!/bin/sh\n",
+    }
+    answer = create(worker, "refused", package, contents[content](), config)
+    assert answer.status_code == 400, answer.text
+    assert words in answer.json()["reason"]
+    assert worker.http.get("/admin/v3/functions/public/default/refused").status_code == 404
+
+
+def test_a_go_program_that_ends_at_once_tells_its_own_words(worker: Standalone) -> None:
+    """Built for this machine it is accepted; that it ends is in the status, with what it said."""
+    name = "impatient"
+    content = (go_examples() / "impatient").read_bytes()
+    answer = create(worker, name, "impatient", content, {"go": "impatient", "runtime": "GO"})
+    assert answer.status_code == 204, answer.text
+    deadline = time.monotonic() + 60
+    while True:
+        found = worker.http.get(f"/admin/v3/functions/public/default/{name}/status").json()
+        if "no licence" in (error := found["instances"][0]["status"]["error"]):
+            break
+        assert time.monotonic() < deadline, error
+    assert "exit code 3" in error
+    worker.http.delete(f"/admin/v3/functions/public/default/{name}")
