@@ -5,7 +5,8 @@ JSON. `--reaper worker`: the requester is a subreaper; each child is forked twic
 and reads its exit status itself. `--reaper self`: this process is the parent and the subreaper of what its children leave
 behind; it reports `{"event": "exit", "pid": n, "status": n}` for each and kills them when the requester is gone. A process
 that carries `--mark` in its environment is killed then, wherever it is. Nothing here starts a thread: a fork copies only
-the thread that forks.
+the thread that forks. With `--spare-for N`, a child of the process N is forked ahead of its request and waits for it:
+the next start costs a message.
 """
 
 import argparse
@@ -36,7 +37,13 @@ class Spawner:
     """Serves spawn requests until the requester closes its end; `work` is what a child does once it is set up."""
 
     def __init__(
-        self, channel: socket.socket, work: Callable[[SpawnRequest], NoReturn], *, reaps: bool, mark: str = ""
+        self,
+        channel: socket.socket,
+        work: Callable[[SpawnRequest], NoReturn],
+        *,
+        reaps: bool,
+        mark: str = "",
+        spare_for: int | None = None,
     ) -> None:
         self._channel = channel
         self._work = work
@@ -44,6 +51,8 @@ class Spawner:
         self._mark = mark
         self._pid = os.getpid()
         self._orphaned = False
+        self._spare_for = spare_for
+        self._spare: _Spare | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> None:
@@ -55,6 +64,8 @@ class Spawner:
             self._become_subreaper()
         self._send({"event": "ready", "pid": os.getpid()})
         while not self._orphaned:
+            if self._spare is None and self._spare_for is not None and not self._asked():
+                self._spare = self._fork_spare(self._spare_for)
             ready, _, _ = select.select([self._channel.fileno(), self._wake_read], [], [])
             if self._wake_read in ready:
                 self._reap()
@@ -64,6 +75,10 @@ class Spawner:
             _kill_all(_children_of(self._pid))
         if self._mark:
             _kill_all(_marked(_MARKER + self._mark.encode()))
+
+    def _asked(self) -> bool:
+        """Whether a request waits: those who ask come before a spare."""
+        return bool(select.select([self._channel.fileno()], [], [], 0)[0])
 
     def _note_orphaned(self, *_: object) -> None:
         self._orphaned = True
@@ -76,7 +91,11 @@ class Spawner:
         try:
             request = SpawnRequest.from_json(text, received)
             number = request.id
-            self._send({"id": number, "pid": self._start(request)})
+            spare, self._spare = self._spare, None
+            if spare is None or not spare.take(text, received, request.parent):
+                self._send({"id": number, "pid": self._start(request)})
+            else:
+                self._send({"id": number, "pid": spare.pid})
         except (ValueError, TypeError, OSError) as error:
             self._send({"id": number, "error": f"{type(error).__name__}: {error}"})
         finally:
@@ -85,15 +104,26 @@ class Spawner:
         return True
 
     def _start(self, request: SpawnRequest) -> int:
-        return self._fork(request) if self._reaps else self._fork_twice(request)
-
-    def _fork(self, request: SpawnRequest) -> int:
+        if not self._reaps:
+            return self._fork_twice(lambda: self._child(request))
         pid = os.fork()
         if pid == 0:
-            self._child(request)
+            self._child(replace(request, parent=self._pid))
         return pid
 
-    def _fork_twice(self, request: SpawnRequest) -> int:
+    def _fork_spare(self, parent: int) -> "_Spare | None":
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            pid = self._fork_twice(lambda: self._wait_for_request(theirs, ours, parent))
+        except OSError:
+            ours.close()
+            self._spare_for = None
+            return None
+        finally:
+            theirs.close()
+        return _Spare(pid, ours)
+
+    def _fork_twice(self, work: Callable[[], NoReturn]) -> int:
         """Fork a middle process that forks the child and leaves: the child goes to the nearest subreaper."""
         read, write = os.pipe2(os.O_CLOEXEC)
         middle = os.fork()
@@ -103,7 +133,7 @@ class Spawner:
                 if child == 0:
                     os.close(read)
                     os.close(write)
-                    self._child(request)
+                    work()
                 os.write(write, str(child).encode())
             os._exit(0)
         os.close(write)
@@ -114,13 +144,25 @@ class Spawner:
             raise OSError("no process could be forked: the limit of processes or of memory is reached")
         return int(told)
 
+    def _wait_for_request(self, channel: socket.socket, others: socket.socket, parent: int) -> NoReturn:
+        """Be the spare: wait for the one request of this process's life; without one, leave."""
+        with _leave_on_error():
+            others.close()
+            spawn.wait_for_parent(parent)
+            spawn.die_with(parent)
+            text, received = _receive(channel)
+            channel.close()
+            if text:
+                self._child(SpawnRequest.from_json(text, received))
+        os._exit(0)
+
     def _child(self, request: SpawnRequest) -> NoReturn:
         with _leave_on_error():
             signal.set_wakeup_fd(-1)
             self._channel.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            spawn.become(replace(request, parent=self._pid) if self._reaps else request)
+            spawn.become(request)
             self._work(request)
         os._exit(_FAILED)
 
@@ -148,6 +190,35 @@ class Spawner:
     def _send(self, message: dict[str, object]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+class _Spare:
+    """A child that was forked ahead of its request; closed unused, it leaves."""
+
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self.pid = pid
+        self._channel = channel
+
+    def take(self, text: bytes, descriptors: list[int], parent: int) -> bool:
+        """Hand it a request with its descriptors; False when it is another's child or has ended."""
+        with self._channel:
+            if not _is_child_of(self.pid, parent):
+                return False
+            try:
+                socket.send_fds(self._channel, [_HEAD.pack(len(text))], descriptors)
+                self._channel.sendall(text)
+            except OSError:
+                return False
+            return True
+
+
+def _is_child_of(pid: int, parent: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            state, found = file.read().rpartition(")")[2].split()[:2]
+    except OSError:
+        return False
+    return state != "Z" and int(found) == parent
 
 
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
@@ -227,13 +298,14 @@ def serve_from_arguments(arguments: list[str] | None, work: Callable[[SpawnReque
         "--die-with-parent", action="store_true", help="only where the parent's main thread starts this"
     )
     parser.add_argument("--mark", default="")
+    parser.add_argument("--spare-for", type=int)
     options = parser.parse_args(arguments)
     # A terminal's Ctrl-C and a service manager's SIGTERM go to every process: the requester decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(options.fd, False)  # noqa: FBT003
     with socket.socket(fileno=options.fd) as channel:
-        spawner = Spawner(channel, work, reaps=options.reaper == "self", mark=options.mark)
+        spawner = Spawner(channel, work, reaps=options.reaper == "self", mark=options.mark, spare_for=options.spare_for)
         if options.die_with_parent:
             spawn.die_with(os.getppid(), _PARENT_GONE)
         spawner.serve()

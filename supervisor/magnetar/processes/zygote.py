@@ -51,6 +51,7 @@ class Zygote:
 
     def _wanted(self) -> Spawn:
         argv = [sys.executable, "-P", "-m", _MODULE, "--fd", _DESCRIPTOR, "--reaper", "worker"]
+        argv += ["--spare-for", str(self._launcher.parent)]
         descriptors = {_DESCRIPTOR: self._channel.theirs.fileno(), "stdout": 2, "stderr": 2}
         return Spawn(argv, self._environment, descriptors=descriptors)
 

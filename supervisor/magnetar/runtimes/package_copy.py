@@ -1,5 +1,6 @@
 """Each instance's own copy of its package, where Pulsar's worker puts it."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,8 @@ import anyio.to_thread
 from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.runtimes.base import InstanceSpec
+
+_FEW = 20
 
 
 class PackageCopies:
@@ -43,14 +46,22 @@ class PackageCopies:
     async def remove(self, copy: Path) -> None:
         """Remove a copy with its directory, and the function's directories that are empty then."""
         folder = copy.parent
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_remove, folder, limiter=self._removals)
+        if _is_small(folder):
+            _remove(folder)
+        else:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_remove, folder, limiter=self._removals)
         self._used.discard(folder)
         for parent in list(folder.parents)[:3]:
             try:
                 parent.rmdir()
             except OSError:
                 return
+
+
+def _is_small(folder: Path) -> bool:
+    """Whether a directory is removed sooner than a thread is woken for it."""
+    return len(list(itertools.islice(folder.rglob("*"), _FEW + 1))) <= _FEW
 
 
 def _remove(folder: Path) -> None:
