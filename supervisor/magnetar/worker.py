@@ -17,6 +17,7 @@ from magnetar.coordination import PulsarCoordination
 from magnetar.credentials import BrokerCredentials
 from magnetar.data_directory import owned
 from magnetar.embedded_broker import BrokerAddresses, EmbeddedBroker
+from magnetar.errors import RequestError
 from magnetar.functions.peers import Peers
 from magnetar.functions.service import FunctionsService
 from magnetar.functions.settings import functions_settings, url_policy
@@ -39,6 +40,7 @@ from magnetar.tasks import ServingTasks
 
 STEPS = ("processes", "broker", "coordination")
 _STARTS_PER_CORE = 4
+_SHORTEST_SWEEP = 10.0
 
 
 class Worker:
@@ -109,6 +111,8 @@ class Worker:
             )
             following = await stack.enter_async_context(ServingTasks())
             following.group.start_soon(self._follow, name="assignments")
+            if external is not None:
+                following.group.start_soon(self._sweep, external, name="sweep")
             self._started_ms = (time.monotonic() - self._began) * 1000
             self._open = stack.pop_all()
         return self
@@ -191,6 +195,21 @@ class Worker:
             seen = self.coordination.generation
             self.instances.apply(desired_here(self.coordination.assignments, self.config.worker_id))
             await self.coordination.changed(seen)
+
+    async def _sweep(self, external: ExternalRuntime) -> None:
+        """As the leader, remove what deleted functions left behind whose worker did not live to do it.
+
+        What is unknown twice is removed; the interval is that after which the fleet gives up a worker.
+        """
+        interval = max(self.config.reschedule_timeout_ms / 1000, _SHORTEST_SWEEP)
+        while True:
+            await anyio.sleep(interval)
+            if not self.coordination.is_leader:
+                continue
+            try:
+                await external.sweep(self.coordination.functions.keys())
+            except RequestError as error:
+                self._log.warning("What deleted functions left could not be looked for.", reason=str(error))
 
     def figures(self) -> WorkerFigures:
         """Return the worker's own figures."""

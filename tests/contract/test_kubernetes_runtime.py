@@ -219,7 +219,7 @@ async def test_fields_of_others_stay(kube: Room) -> None:
 
 
 async def test_the_leader_sweeps_what_dead_workers_left(kube: Room) -> None:
-    """Functions that are not known any more are removed, those of another Pulsar cluster are left alone."""
+    """Functions that were unknown twice are removed, those of another Pulsar cluster are left alone."""
     other = settings(kube)
     other = type(other)(**{**vars(other), "cluster": "another"})
     async with runtime(kube) as kubernetes, runtime(kube, other) as stranger:
@@ -229,6 +229,8 @@ async def test_the_leader_sweeps_what_dead_workers_left(kube: Room) -> None:
             await stranger.submit(function("foreign"))
             await reach(kubernetes, function("left"), Phase.RUNNING)
             await reach(kubernetes, function("foreign"), Phase.RUNNING)
+            await kubernetes.sweep(["public/default/kept"])
+            assert len(kube.bed.names("statefulset", kube.namespace)) == 3
             await kubernetes.sweep(["public/default/kept"])
         assert kube.bed.names("statefulset", kube.namespace) == ["pf-public-default-foreign", "pf-public-default-kept"]
 

@@ -42,6 +42,11 @@ class MagnetarApi:
                 if line.startswith(_DATA):
                     yield LogLine.model_validate(json.loads(line.removeprefix(_DATA)))
 
+    async def manifests(self, name: FunctionName) -> list[dict[str, object]]:
+        """Return the objects that a function is, or would be, in Kubernetes; nothing is applied."""
+        response = await self._calls.call("GET", f"{_BASE}/manifests/{_name(name)}")
+        return list(response.json())
+
     async def plan(self, deployment: Deployment) -> Plan:
         """Return what creating or updating a function would do; nothing is done."""
         with deployment.parts() as parts:

@@ -18,7 +18,7 @@ from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
 from magnetar.packages.store import PackageStore
 from magnetar.pulsar_client import PulsarClient
-from magnetar.runtimes.base import ExternalRuntime
+from magnetar.runtimes.base import ExternalRuntime, FunctionSpec, function_of
 from magnetar.supervision.base import LocalInstances
 from magnetar.supervision.desired import Desired
 
@@ -56,6 +56,17 @@ class FunctionsService:
     async def owners_elsewhere(self, name: FunctionName) -> dict[int, WorkerInfo]:
         """Return the living workers that have instances of a function, this one left out."""
         return await owners.elsewhere(self._context, name)
+
+    def as_a_whole(self, name: FunctionName) -> tuple[ExternalRuntime, FunctionSpec] | None:
+        """Return the runtime of a function that is run as a whole, and the function; None for any other.
+
+        Raises UnknownFunctionError.
+        """
+        metadata = self.any_metadata(name)
+        external = self._context.external
+        if external is None or self._context.settings.runtime_of(metadata.functionDetails) != external.name:
+            return None
+        return external, function_of(metadata)
 
     async def create(self, name: FunctionName, submission: Submission) -> tuple[str, ...]:
         """Create a function and return warnings: its metadata is written, its instances follow."""

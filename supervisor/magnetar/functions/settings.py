@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from magnetar_instance.proto.function import FunctionDetails
+
 from magnetar.config.worker import WorkerConfig
 from magnetar.coordination.base import WorkerInfo
+from magnetar.model.runtime_options import parse_options
 from magnetar.packages.locations import UrlPolicy
 
 
@@ -16,6 +19,10 @@ class FunctionsSettings:
     default_runtime: str = "process"
     forwards_properties: bool = True
     trigger_timeout: float = 30.0
+
+    def runtime_of(self, details: FunctionDetails) -> str:
+        """Return the runtime that a function asks for or gets."""
+        return parse_options(details.customRuntimeOptions).runtime or self.default_runtime
 
 
 def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:

@@ -16,6 +16,7 @@ from magnetar.rest.logs_v1 import logs_router
 from magnetar.rest.moves_v2 import moves_router
 from magnetar.rest.packages_v3 import packages_router
 from magnetar.rest.plan_v1 import plan_router
+from magnetar.rest.pods_v1 import pods_router
 from magnetar.rest.proxy import BrokerProxy
 from magnetar.rest.root import absent_router, require_ready, root_router
 from magnetar.rest.settings import RestSettings
@@ -56,6 +57,7 @@ def build_app(context: RestContext) -> FastAPI:
         instances_router(context),
         logs_router(context),
         plan_router(context),
+        pods_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

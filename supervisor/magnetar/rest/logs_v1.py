@@ -1,6 +1,7 @@
 """`/magnetar/v1/logs`: what a function's instances wrote, wherever they run."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from magnetar.functions.owners import OwnedElsewhere
 from magnetar.functions.states import check_instance
 from magnetar.model.names import FunctionName
 from magnetar.rest.context import RestContext
-from magnetar.rest.log_follow import LogEvents, read_tail
+from magnetar.rest.log_follow import Lines, LogEvents, event, read_tail
 from magnetar.rest.paths import Named, P
 from magnetar.rest.texts import header_value
 from magnetar.runtimes.process.command import log_file
@@ -48,14 +49,16 @@ def logs_router(context: RestContext) -> APIRouter:
 
 
 class _Chosen:
-    """The instances whose logs were asked for: those with files here, and those of other workers."""
+    """The instances whose logs were asked for: those with files here, those in pods, and those of other workers."""
 
     def __init__(
         self, context: RestContext, name: FunctionName, here: Sequence[int], elsewhere: dict[int, WorkerInfo]
     ) -> None:
         self._context = context
         self._name = name
-        self._files = {each: _files(context.settings.log_directory, name, each) for each in here}
+        self._pods = context.functions.as_a_whole(name)
+        self._files = {} if self._pods else {each: _files(context.settings.log_directory, name, each) for each in here}
+        self._in_pods = here if self._pods else ()
         self._elsewhere = elsewhere
 
     @classmethod
@@ -76,6 +79,12 @@ class _Chosen:
         warnings = []
         for instance_id, files in self._files.items():
             lines += await anyio.to_thread.run_sync(read_tail, files, instance_id, tail)
+        for instance_id in self._in_pods:
+            try:
+                async with self._pod_log(instance_id, tail, follow=False) as found:
+                    lines += [each async for each in found]
+            except ConnectionError as error:
+                warnings.append(str(error))
         for instance_id, worker in self._elsewhere.items():
             try:
                 lines += await self._context.functions.peers.log(worker, self._name, instance_id, tail)
@@ -86,10 +95,22 @@ class _Chosen:
             response.headers.append("X-Magnetar-Warning", header_value(warning))
         return response
 
+    @asynccontextmanager
+    async def _pod_log(
+        self, instance_id: int, tail: int, *, follow: bool
+    ) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
+        assert self._pods is not None
+        runtime, spec = self._pods
+        async with runtime.log(spec, instance_id, tail, follow=follow) as lines:
+            yield (event(instance_id, line) async for line in lines)
+
     def follow(self, tail: int) -> Response:
         """Return the events."""
         peers, name = self._context.functions.peers, self._name
-        remote = [partial(peers.follow_log, worker, name, each, tail) for each, worker in self._elsewhere.items()]
+        remote: list[Callable[[], Lines]] = [
+            partial(peers.follow_log, worker, name, each, tail) for each, worker in self._elsewhere.items()
+        ]
+        remote += [partial(self._pod_log, each, tail, follow=True) for each in self._in_pods]
         return _Answer(LogEvents(self._files, remote, tail, lambda: name.fqfn in self._context.coordination.functions))
 
 

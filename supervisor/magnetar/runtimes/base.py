@@ -1,7 +1,8 @@
 """How an instance is run: the boundary between the supervision of instances and threads, processes or pods."""
 
 import signal as signals
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -186,6 +187,20 @@ class InstanceReport:
     started_at: float | None = None
 
 
+@dataclass(frozen=True)
+class ExternalEvent:
+    """What something else that keeps instances alive says happened; `time` in its own spelling, sortable."""
+
+    time: str
+    about: str
+    kind: str
+    reason: str
+    message: str
+
+
+LogLines = AsyncIterator[str]
+
+
 class ExternalRuntime(Protocol):
     """Runs functions as a whole in something that keeps their instances alive itself.
 
@@ -236,6 +251,26 @@ class ExternalRuntime(Protocol):
 
     async def changed(self, seen: int) -> int:
         """Wait until `generation` is above `seen`; returns it."""
+
+    def manifests(self, spec: FunctionSpec) -> list[dict[str, object]]:
+        """Return what `submit` would apply, without applying it. Raises RefusedError."""
+
+    async def events(self, spec: FunctionSpec) -> list[ExternalEvent]:
+        """Return what is told of the function's parts, oldest first. Raises RequestError."""
+
+    def log(
+        self, spec: FunctionSpec, instance_id: int, tail: int, *, follow: bool
+    ) -> AbstractAsyncContextManager[LogLines]:
+        """Give the last lines of an instance's log, and then, followed, each line as it comes.
+
+        Entering or reading it raises ConnectionError when there is no log to be had.
+        """
+
+    async def sweep(self, known: Collection[str]) -> None:
+        """Remove what is left of functions that were not known at the last call either, by `tenant/namespace/name`.
+
+        For the leader, who knows all functions: the worker that had such a function may have died before its time.
+        """
 
 
 class RuntimeStartError(Exception):

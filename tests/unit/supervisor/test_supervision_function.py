@@ -21,7 +21,7 @@ from magnetar_instance.proto.function import RUNNING, STOPPED, FunctionDetails, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from magnetar.runtimes.base import FunctionSpec
+    from magnetar.runtimes.base import ExternalEvent, FunctionSpec, LogLines
     from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +76,20 @@ class ScriptedCluster:
 
     async def metrics(self, spec: FunctionSpec, instance_id: int) -> MetricsData:
         return MetricsData()
+
+    def manifests(self, spec: FunctionSpec) -> list[dict[str, object]]:
+        return []
+
+    async def events(self, spec: FunctionSpec) -> list[ExternalEvent]:
+        return []
+
+    @asynccontextmanager
+    async def log(self, spec: FunctionSpec, instance_id: int, tail: int, *, follow: bool) -> AsyncIterator[LogLines]:
+        raise ConnectionError("no log")
+        yield
+
+    async def sweep(self, known: object) -> None:
+        return
 
     @property
     def generation(self) -> int:

@@ -1,6 +1,6 @@
 """A thin client of the API server: manifests are plain documents, so that nothing unknown to us is lost on the way."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -158,7 +158,7 @@ class KubernetesClient:
         version: str,
         labels: Selector | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[tuple[str, Manifest]]:
+    ) -> AsyncGenerator[tuple[str, Manifest], None]:
         """Yield changes after a version, for ever; connections that the API server ends are opened again.
 
         Raises ExpiredError when the version is too old.
@@ -227,14 +227,18 @@ class KubernetesClient:
 
         return await self._unless_missing(once) is not None
 
-    async def logs(self, namespace: str, pod: str, container: str, tail: int) -> list[str]:
-        """Return the last lines that a container wrote."""
-
-        async def lines() -> list[str]:
-            found = self._client.log(pod, namespace=namespace, container=container, tail_lines=tail, newlines=False)
-            return [line async for line in found]
-
-        return await self._patiently(lines)
+    async def log(
+        self, namespace: str, pod: str, container: str, tail: int, *, follow: bool
+    ) -> AsyncGenerator[str, None]:
+        """Yield the last lines that a container wrote and then, followed, each line as it comes."""
+        found = self._client.log(
+            pod, namespace=namespace, container=container, tail_lines=tail, follow=follow, newlines=False
+        )
+        try:
+            async for line in found:
+                yield line
+        except httpx2.HTTPError as error:
+            raise translated(error) from None
 
     async def _unless_missing(self, request: Callable[[], Awaitable[T]]) -> T | None:
         try:

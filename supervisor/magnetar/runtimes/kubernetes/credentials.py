@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
@@ -80,9 +80,13 @@ class CredentialStore:
         for name in await self._kept(namespace, lambda owner: owner == fqfn):
             await self._client.delete(SECRET, namespace, name)
 
-    async def sweep(self, namespace: str, known: frozenset[str]) -> None:
-        """Delete what is kept for functions of this Pulsar cluster that are not known any more."""
-        for name in await self._kept(namespace, lambda owner: owner not in known):
+    async def strays(self, namespace: str, known: frozenset[str]) -> list[str]:
+        """Return the Secrets of functions of this Pulsar cluster that are not known."""
+        return await self._kept(namespace, lambda owner: owner not in known)
+
+    async def delete(self, namespace: str, names: Iterable[str]) -> None:
+        """Delete Secrets that nobody needs any more."""
+        for name in names:
             await self._client.delete(SECRET, namespace, name)
             self._log.info("The Secret of a deleted function was removed.", namespace=namespace, secret=name)
 

@@ -76,7 +76,7 @@ class Mirror(Generic[Summary]):
     async def _follow(self, version: str) -> str:
         """Take in changes until nothing is heard for long; returns the version to go on from."""
         watch = self._client.watch(self._kind, self._namespace, version, self._labels, self._fields)
-        async with aclosing(watch):  # type: ignore[type-var]
+        async with aclosing(watch):
             while True:
                 heard = await self._next(watch)
                 if heard is None:

@@ -1,7 +1,8 @@
 """The Kubernetes runtime: functions as StatefulSets, which outlive the worker that submitted them."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -13,12 +14,13 @@ from magnetar.changes import Changes
 from magnetar.errors import RefusedError
 from magnetar.lifecycle import Phase
 from magnetar.logs import worker_logger
-from magnetar.runtimes.base import FunctionSpec, InstanceReport
+from magnetar.runtimes.base import ExternalEvent, FunctionSpec, InstanceReport, LogLines
 from magnetar.runtimes.kubernetes import config_map, instances
 from magnetar.runtimes.kubernetes.access import Access
 from magnetar.runtimes.kubernetes.admission import admit
 from magnetar.runtimes.kubernetes.client import EVENT, POD, KubernetesClient
 from magnetar.runtimes.kubernetes.credentials import CredentialStore
+from magnetar.runtimes.kubernetes.errors import KubernetesError
 from magnetar.runtimes.kubernetes.explanations import Explanations, event_time
 from magnetar.runtimes.kubernetes.following import ConfigMapFollower
 from magnetar.runtimes.kubernetes.instances import Resolver, by_name
@@ -42,17 +44,6 @@ _HEARD_WITHIN = 5.0
 """Seconds within which the API server tells of what it was just given."""
 
 
-@dataclass(frozen=True)
-class PodEvent:
-    """What Kubernetes says happened to a function's objects; `time` as the API server writes it."""
-
-    time: str
-    about: str
-    kind: str
-    reason: str
-    message: str
-
-
 class KubernetesRuntime:
     """Submits functions to one cluster and follows them; an async context manager. It is an ExternalRuntime."""
 
@@ -73,6 +64,7 @@ class KubernetesRuntime:
         self._changes = Changes()
         self._rooms: dict[str, tuple[Namespace, Explanations]] = {}
         self._lacks: dict[str, str] = {}
+        self._strays: set[tuple[str, str]] = set()
         self._submitter = Submitter(self._client, settings.keys.grace_period_seconds)
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
         self._credentials = CredentialStore(self._client, self._extensions.auth, settings.cluster, trusted)
@@ -186,16 +178,20 @@ class KubernetesRuntime:
             await self._credentials.forget(namespace, spec.fqfn, spec.auth)
 
     async def sweep(self, known: Collection[str]) -> None:
-        """Remove what is left of functions that are not known any more; `known` are names `tenant/namespace/name`.
-
-        For the leader, who knows all functions: the worker that had such a function may have died before its time.
-        """
+        """Remove what is left of functions that were not known at the last call either."""
         await self._room(self._settings.keys.job_namespace)
         everyone = frozenset(known)
+        strays: set[tuple[str, str]] = set()
         for room, _ in list(self._rooms.values()):
-            for job in [each for each in room.jobs.values() if self._is_ours(each) and each.fqfn not in everyone]:
-                await self._submitter.remove(room, job.name)
-            await self._credentials.sweep(room.name, everyone)
+            jobs = [each for each in room.jobs.values() if self._is_ours(each) and each.fqfn not in everyone]
+            secrets = await self._credentials.strays(room.name, everyone)
+            strays |= {(room.name, each.name) for each in jobs} | {(room.name, each) for each in secrets}
+            for job in jobs:
+                if (room.name, job.name) in self._strays:
+                    self._log.warning("Nobody knows a function any more; its pods are removed.", function=job.fqfn)
+                    await self._submitter.remove(room, job.name)
+            await self._credentials.delete(room.name, [each for each in secrets if (room.name, each) in self._strays])
+        self._strays = strays
 
     async def restart_instance(self, spec: FunctionSpec, instance_id: int) -> None:
         """Delete a pod; its StatefulSet makes a new one."""
@@ -232,13 +228,13 @@ class KubernetesRuntime:
         """Ask the instance in a pod for its figures, or raise ConnectionError."""
         return await instances.metrics(await self._host(spec, instance_id), self._settings.keys.grpc_port)
 
-    async def events(self, spec: FunctionSpec) -> list[PodEvent]:
+    async def events(self, spec: FunctionSpec) -> list[ExternalEvent]:
         """Return what Kubernetes has to say about the function's StatefulSet and pods, oldest first."""
         room, name = await self._home(spec)
         found = await self._client.find(EVENT, room.name)
         ours = [each for each in found.items if _is_about(each["involvedObject"].get("name", ""), name)]
         return [
-            PodEvent(
+            ExternalEvent(
                 event_time(each),
                 each["involvedObject"]["name"],
                 each.get("type", ""),
@@ -248,10 +244,20 @@ class KubernetesRuntime:
             for each in sorted(ours, key=event_time)
         ]
 
-    async def logs(self, spec: FunctionSpec, instance_id: int, tail: int) -> list[str]:
-        """Return the last lines that a pod's instance wrote."""
+    @asynccontextmanager
+    async def log(self, spec: FunctionSpec, instance_id: int, tail: int, *, follow: bool) -> AsyncIterator[LogLines]:
+        """Give the last lines of a pod's log and then, followed, each line as it comes."""
         room, name = await self._home(spec)
-        return await self._client.logs(room.name, f"{name}-{instance_id}", CONTAINER, tail)
+        try:
+            lines = self._client.log(room.name, f"{name}-{instance_id}", CONTAINER, tail, follow=follow)
+            async with aclosing(lines):
+                yield lines
+        except KubernetesError as error:
+            raise ConnectionError(f"the log of {name}-{instance_id} can't be had: {error}") from None
+
+    def manifests(self, spec: FunctionSpec) -> list[dict[str, object]]:
+        """Return what would be applied for a function that is not there yet, or is to be made anew."""
+        return list(build(self._settings, spec, self._extensions).all())
 
     async def _host(self, spec: FunctionSpec, instance_id: int) -> str:
         room, name = await self._home(spec)
