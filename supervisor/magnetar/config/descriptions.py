@@ -54,7 +54,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "kubernetesContainerFactory": "The older key of the Kubernetes runtime's settings.",
         "instanceLivenessCheckFreqMs": "Milliseconds between health checks of foreign instances; a death is seen at once.",
         "additionalJavaRuntimeArguments": "Further arguments of every Java instance.",
-        "exposeAdminClientEnabled": "Whether functions get an admin client.",
+        "exposeAdminClientEnabled": "Whether Java and Go functions get an admin client.",
         "secretsProviderConfiguratorClassName": "How functions get their secrets.",
         "secretsProviderConfiguratorConfig": "Its settings.",
         "runtimeCustomizerClassName": "What shapes the objects of Kubernetes.",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from magnetar.cli.doctor.findings import Verdict
 from magnetar.cli.doctor.host import look_at_client, look_at_interpreter, look_at_kernel, look_at_limits
-from magnetar.cli.doctor.settings import look_at_directories, look_at_ports, look_at_pulsar
+from magnetar.cli.doctor.settings import look_at_directories, look_at_java_instance, look_at_ports, look_at_pulsar
 from magnetar.cli.functions.config import read_given
 from magnetar.cli.functions.options import FunctionOptions
 from magnetar.cli.main import main
@@ -135,6 +135,16 @@ def test_a_pulsar_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
         found = {each.what: each.verdict for each in look_at_pulsar(load_config(None, overrides))}
     assert found == {"pulsarServiceUrl": Verdict.OK, "pulsarWebServiceUrl": Verdict.FAILURE}
     assert list(look_at_pulsar(config_on(tmp_path, embedded_broker={}))) == []
+
+
+def test_java_functions_need_an_instance_that_is_no_fault_when_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remedy is told."""
+    monkeypatch.setenv("MAGNETAR_CACHE", str(tmp_path))
+    found = look_at_java_instance(config_on(tmp_path))
+    assert found.verdict is Verdict.NOTE
+    assert "magnetar java fetch" in found.remedy
 
 
 def test_doctor_fails_for_a_config_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

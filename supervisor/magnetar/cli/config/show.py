@@ -25,8 +25,8 @@ def show(
     if output.as_json:
         output.json({setting.key: {"value": setting.value, "origin": setting.origin} for setting in found})
         return
-    rows = [(setting.key, _shown(setting.value), setting.origin) for setting in found]
-    output.table(("setting", "value", "from"), rows, "Nothing is given: every setting has its default.")
+    rows = [(setting.key, setting.origin, _shown(setting.value)) for setting in found]
+    output.table(("setting", "from", "value"), rows, "Nothing is given: every setting has its default.")
 
 
 def _shown(value: object) -> str:

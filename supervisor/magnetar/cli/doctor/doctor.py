@@ -51,7 +51,12 @@ def _look(conf: Path | None) -> Iterator[Finding]:
 
 
 def _look_at_config(conf: Path | None) -> Iterator[Finding]:
-    from magnetar.cli.doctor.settings import look_at_directories, look_at_ports, look_at_pulsar  # noqa: PLC0415
+    from magnetar.cli.doctor.settings import (  # noqa: PLC0415
+        look_at_directories,
+        look_at_java_instance,
+        look_at_ports,
+        look_at_pulsar,
+    )
     from magnetar.config import ConfigError, load_config  # noqa: PLC0415
     from magnetar.standalone import StandaloneOptions, standalone_config  # noqa: PLC0415
 
@@ -65,6 +70,7 @@ def _look_at_config(conf: Path | None) -> Iterator[Finding]:
         for problem in error.problems:
             yield Finding("config", Verdict.FAILURE, problem, "mend it; magnetar config lint tells all")
         return
+    yield look_at_java_instance(config)
     yield from look_at_ports(config)
     yield from look_at_directories(config)
     yield from look_at_pulsar(config)

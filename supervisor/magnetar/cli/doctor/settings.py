@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from magnetar.cli.doctor.findings import Finding, Verdict
+from magnetar.errors import RefusedError
+from magnetar.java.installation import cache_directory, find_installation
+from magnetar.java.version import show_version
 
 if TYPE_CHECKING:
     from magnetar.config import WorkerConfig
@@ -99,6 +102,19 @@ def _writable(setting: str, directory: Path) -> Finding:
         )
     made = "" if nearest == directory.absolute() else " (would be made)"
     return Finding(setting, Verdict.OK, f"{directory}{made}")
+
+
+def look_at_java_instance(config: "WorkerConfig") -> Finding:
+    """Look for what Java functions run in; that it is not there is no fault."""
+    process = config.process_runtime
+    try:
+        found = find_installation(
+            process.java_instance_jar_location, process.function_instance_class_path, cache_directory()
+        )
+    except RefusedError as error:
+        what, _, remedy = str(error).partition(": ")
+        return Finding("java instance", Verdict.NOTE, what, remedy)
+    return Finding("java instance", Verdict.OK, f"{show_version(found.version)} at {found.jar}")
 
 
 def look_at_pulsar(config: "WorkerConfig") -> Iterator[Finding]:
