@@ -47,15 +47,24 @@ class Standalone:
 
     def start(self) -> None:
         """Start it and wait for its ready line."""
+        self.launch()
+        self.until_ready()
+
+    def command(self) -> list[str]:
         command = [sys.executable, "-m", "magnetar", "standalone", "--data-dir", str(self.data), "--format", "json"]
         for option in ("--http-port", "--broker-port", "--health-port", "--metrics-port"):
             if option not in self._arguments:
                 command += [option, "0"]
+        return [*command, *self._arguments]
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "worker.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=log, text=True
-            )
+            self._process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def until_ready(self) -> None:
+        """Wait for the ready line."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, self.log()
@@ -98,6 +107,13 @@ class Standalone:
         """Return what the worker says of its instances."""
         found: list[dict[str, Any]] = self.http.get("/magnetar/v1/instances").raise_for_status().json()
         return found
+
+
+class WorkerProcess(Standalone):
+    """`magnetar worker -c` on a Pulsar that is there."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "magnetar", "worker", "-c", *self._arguments, "--format", "json"]
 
 
 @contextmanager

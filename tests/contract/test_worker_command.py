@@ -1,0 +1,171 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from magnetar_broker.testing import RunningBroker, running_broker
+from standalone import WorkerProcess
+
+ECHO = "def process(input):\n    return input\n"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[RunningBroker]:
+    with running_broker(tmp_path / "broker") as made:
+        yield made
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def config(tmp_path: Path, name: str, service_url: str, admin_url: str, **keys: object) -> Path:
+    """A functions_worker.yml as an operator writes it."""
+    own = {"healthPort": 0, "metricsPort": 0, "bindAddress": "127.0.0.1", "dataDirectory": str(tmp_path / name)}
+    keys = {
+        "workerId": name,
+        "workerHostname": "127.0.0.1",
+        "workerPort": 0,
+        "pulsarServiceUrl": service_url,
+        "pulsarWebServiceUrl": admin_url,
+        "functionRuntimeFactoryClassName": "org.apache.pulsar.functions.runtime.process.ProcessRuntimeFactory",
+        "functionRuntimeFactoryConfigs": {"logDirectory": str(tmp_path / "logs")},
+        "downloadDirectory": str(tmp_path / name / "downloads"),
+        "failureCheckFreqMs": 500,
+        "rescheduleTimeoutMs": 500,
+        **keys,
+        "magnetar": own | dict(keys.get("magnetar") or {}),  # type: ignore[call-overload]
+    }
+    file = tmp_path / f"{name}.yml"
+    file.write_text(yaml.safe_dump(keys))
+    return file
+
+
+def worker(tmp_path: Path, name: str, broker: RunningBroker, **keys: object) -> WorkerProcess:
+    file = config(tmp_path, name, broker.service_url, broker.admin_url, **keys)
+    return WorkerProcess(tmp_path / name, str(file))
+
+
+def test_it_runs_functions_on_a_broker_that_is_there(tmp_path: Path, broker: RunningBroker) -> None:
+    """The ready line names the broker; a function runs; its log is where Pulsar's worker puts it."""
+    made = worker(tmp_path, "one", broker)
+    made.start()
+    try:
+        assert made.addresses["broker"] == broker.service_url
+        assert made.create("echo", ECHO, {"inputs": ["in"], "output": "out"}).status_code == 204
+        consumer = made.client.subscribe("out", "test")
+        made.client.create_producer("in").send(b"x")
+        assert consumer.receive(20_000).data() == b"x"
+        assert (tmp_path / "logs/functions/public/default/echo/echo-0.log").is_file()
+    finally:
+        assert made.stop() == 0
+
+
+def test_a_fleet_moves_the_instances_of_a_dead_worker(tmp_path: Path, broker: RunningBroker) -> None:
+    """Two workers share the instances; after a kill -9 of one the other runs them all, also when the leader died."""
+    fleet = [worker(tmp_path, name, broker) for name in ("one", "two")]
+    for each in fleet:
+        each.start()
+    one, two = fleet
+    try:
+        assert one.create("echo", ECHO, {"inputs": ["in"], "output": "out", "parallelism": 4}).status_code == 204
+        until_running(one, {"one": 2, "two": 2})
+        one.stop(signal.SIGKILL)
+        until_running(two, {"two": 4})
+    finally:
+        for each in fleet:
+            if each._process.poll() is None:
+                each.stop()
+
+
+def until_running(asked: WorkerProcess, wanted: dict[str, int]) -> None:
+    """Ask for the status until so many instances run on each worker."""
+    path = "/admin/v3/functions/public/default/echo/status"
+    counts: dict[str, int] = {}
+    for _ in range(600):
+        answer = asked.http.get(path)
+        counts = {}
+        for each in answer.json().get("instances", []):
+            if each["status"]["running"]:
+                counts[each["status"]["workerId"]] = counts.get(each["status"]["workerId"], 0) + 1
+        if counts == wanted:
+            return
+    raise AssertionError(f"{counts}, not {wanted}: {asked.log()}")
+
+
+def test_a_worker_that_waits_for_its_broker_lives_and_is_not_ready(tmp_path: Path) -> None:
+    """Until Pulsar is there probes tell life from readiness, and REST says what is waited for."""
+    http, metrics = free_port(), free_port()
+    file = config(
+        tmp_path, "one", f"pulsar://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}",
+        workerPort=http, magnetar={"metricsPort": metrics},
+    )  # fmt: skip
+    made = WorkerProcess(tmp_path / "one", str(file))
+    made.launch()
+    try:
+        probes = httpx.Client(
+            base_url=f"http://127.0.0.1:{metrics}", transport=httpx.HTTPTransport(retries=8), timeout=20
+        )
+        with probes:
+            assert probes.get("/livez").status_code == 200
+            ready = probes.get("/readyz")
+            assert ready.status_code == 503
+            assert "coordination" in ready.json()["waitingFor"]
+        answer = httpx.get(f"http://127.0.0.1:{http}/admin/v3/functions/public/default")
+        assert answer.status_code == 503
+        assert "coordination" in answer.json()["reason"]
+    finally:
+        os.kill(made.pid, signal.SIGTERM)
+        assert made._process.wait(20) == 0
+        assert made._process.stdout is not None
+        made._process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("workerPort: 1\n\tworkerId: x\n", "a tab"),
+        ("workerPort: eighty\n", "workerPort"),
+        ("magnetar: {healthPrt: 1}\n", "healthPort"),
+    ],
+    ids=["tab", "type", "own-block"],
+)
+def test_a_file_that_can_not_be_used_is_one_line_a_problem(tmp_path: Path, text: str, said: str) -> None:
+    """Exit code 1 and a sentence with the line, no traceback."""
+    file = tmp_path / "functions_worker.yml"
+    file.write_text(text)
+    command = [sys.executable, "-m", "magnetar", "worker", "-c", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "functions_worker.yml:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_log_directory_that_can_not_be_written_is_told_in_status(tmp_path: Path, broker: RunningBroker) -> None:
+    """The function waits with the reason in its status, and the worker goes on."""
+    (tmp_path / "logs").write_text("a file stands where the directory should be")
+    made = worker(tmp_path, "one", broker)
+    made.start()
+    try:
+        made.create("echo", ECHO, {"inputs": ["in"]})
+        error = ""
+        for _ in range(300):
+            [status] = made.http.get("/admin/v3/functions/public/default/echo/status").json()["instances"]
+            error = status["status"]["error"]
+            if "logs" in error:
+                break
+        assert "logs" in error, json.dumps(status)
+        assert made.http.get("/admin/v3/functions/public/default").json() == ["echo"]
+    finally:
+        assert made.stop() == 0
