@@ -61,6 +61,8 @@ _GIVEN_AT_ALL = Verdict(
     "refused", "Python functions don't count retries so far", lambda value: value is not None and value >= 0
 )
 
+_MIN_TIMEOUT = 10_000
+
 TABLES: dict[Runtime, dict[str, Verdict]] = {
     "PYTHON": _table(
         exposePulsarAdminClientEnabled=_ADMIN,
@@ -69,6 +71,9 @@ TABLES: dict[Runtime, dict[str, Verdict]] = {
             "refused",
             "Python has ATLEAST_ONCE and ATMOST_ONCE so far",
             _unless("ATLEAST_ONCE", "ATMOST_ONCE"),
+        ),
+        timeoutMs=Verdict(
+            "refused", "the Python client takes 10000 or more", lambda value: value is not None and value < _MIN_TIMEOUT
         ),
         windowConfig=Verdict("refused", "windows are not supported for Python so far"),
         maxMessageRetries=_GIVEN_AT_ALL,
