@@ -1,11 +1,11 @@
 """Workers of one fleet in one process, or in processes of their own that can be killed."""
 
-import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,14 +14,7 @@ from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination import CoordinationSettings, PulsarCoordination, WorkerInfo
 from magnetar.pulsar_client import PulsarClient
 from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where a Pulsar is."""
-
-    service_url: str
-    admin_url: str
+from pulsar_bed.bed import Addresses
 
 
 def function(name: str, version: int = 0, parallelism: int = 1) -> FunctionMetaData:
@@ -32,7 +25,13 @@ def function(name: str, version: int = 0, parallelism: int = 1) -> FunctionMetaD
 
 def fast(worker_id: str, namespace: str, **changes: Any) -> CoordinationSettings:
     """Return settings with which a fleet reacts at once."""
-    quick = {"failure_check_interval": 0.1, "reschedule_timeout": 0.3, "poll_interval": 0.1, "compaction_interval": 0}
+    quick = {
+        "failure_check_interval": 0.1,
+        "reschedule_timeout": 0.3,
+        "poll_interval": 0.1,
+        "compaction_interval": 0,
+        "write_patience": 2,
+    }
     return CoordinationSettings(worker_id, "localhost", 6750, namespace=namespace, **{**quick, **changes})
 
 
@@ -63,11 +62,29 @@ class Fleet:
         self._tasks = tasks
         self._workers: dict[str, tuple[PulsarCoordination, anyio.Event, anyio.Event]] = {}
 
+    def name_of(self, worker: PulsarCoordination) -> str:
+        """Return a worker's id."""
+        return next(name for name, found in self._workers.items() if found[0] is worker)
+
     async def start(self, worker_id: str, **changes: Any) -> PulsarCoordination:
         """Start a worker; returns once it has settled."""
         settings = fast(worker_id, self.namespace, **changes)
         await self._tasks.start(self._run, settings)
         return self._workers[worker_id][0]
+
+    async def settled(self) -> tuple[PulsarCoordination, PulsarCoordination]:
+        """Return the leader and another worker, once the one that the broker has chosen leads and nobody else does.
+
+        The embedded broker chooses who came first, Pulsar by the names.
+        """
+        with anyio.fail_after(30):
+            while True:
+                running = {name: worker for name, (worker, _, stopped) in self._workers.items() if not stopped.is_set()}
+                chosen = await next(iter(running.values())).leader()
+                leading = [name for name, worker in running.items() if worker.is_leader]
+                if chosen is not None and leading == [chosen.worker_id]:
+                    leader = running.pop(chosen.worker_id)
+                    return leader, next(iter(running.values()), leader)
 
     async def stop(self, worker_id: str) -> None:
         """Close a worker."""
@@ -105,12 +122,16 @@ async def fleet_of(addresses: Addresses, namespace: str) -> AsyncIterator[Fleet]
                 stop.set()
 
 
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+
 class WorkerProcess:
     """A worker in a process of its own."""
 
-    def __init__(self, settings: CoordinationSettings, addresses: Addresses) -> None:
-        arguments = [json.dumps(asdict(settings)), addresses.service_url, addresses.admin_url]
-        self._process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
+    def __init__(self, worker_id: str, namespace: str, addresses: Addresses) -> None:
+        arguments = [worker_id, namespace, addresses.service_url, addresses.admin_url]
+        program = [sys.executable, __file__, *arguments]
+        self._process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=_ENVIRONMENT)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "settled\n"
 
@@ -136,4 +157,4 @@ async def _main(settings: CoordinationSettings, addresses: Addresses) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(_main, CoordinationSettings(**json.loads(sys.argv[1])), Addresses(*sys.argv[2:]))
+    anyio.run(_main, fast(*sys.argv[1:3]), Addresses(*sys.argv[3:]))

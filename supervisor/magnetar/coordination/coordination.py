@@ -23,13 +23,13 @@ from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.tables import accepts, with_assignments, with_functions
 from magnetar.coordination.term import Term
 from magnetar.coordination.view import TopicForm, TopicView
-from magnetar.errors import NotReadyError
+from magnetar.errors import NotReadyError, OutOfDateError
 from magnetar.logs import worker_logger
+from magnetar.model.names import name_of
 from magnetar.pulsar_client import PulsarClient
 from magnetar.tasks import ServingTasks
 
-# Seconds: for a leader to be found, and for what it wrote to come back here.
-_LEADER_PATIENCE = 5
+# Seconds for what another worker wrote to come back here.
 _SEEN_PATIENCE = 5
 
 
@@ -150,21 +150,47 @@ class PulsarCoordination:
         return await prepare(self._settings, self._admin)
 
     async def _change(self, metadata: FunctionMetaData, *, delete: bool) -> None:
+        """Have a change written, trying again while the leadership moves from one worker to another."""
         copy = FunctionMetaData()
         copy.CopyFrom(metadata)  # what is kept here must not change when the caller goes on with its own
+        deadline = anyio.current_time() + self._settings.write_patience
+        waits = delays(1)
+        unsure = False
+        while True:
+            try:
+                await self._change_once(copy, delete=delete)
+            except NotReadyError:
+                if anyio.current_time() >= deadline:
+                    raise
+            except OutOfDateError:
+                if unsure and await self._is_done(copy, delete=delete):
+                    return
+                raise
+            else:
+                return
+            unsure = True
+            await anyio.sleep(next(waits))
+
+    async def _change_once(self, metadata: FunctionMetaData, *, delete: bool) -> None:
         leader = await self._other_leader()
         if self._candidacy.term is not None:
-            await self._candidacy.term.change(copy, delete=delete)
+            await self._candidacy.term.change(metadata, delete=delete)
         elif leader is not None:
-            await self._forward(leader, copy, delete=delete)
-            await self._until_seen(copy, delete=delete)
+            await self._forward(leader, metadata, delete=delete)
+            await self._until_seen(metadata, delete=delete)
         else:
             raise NotReadyError("the fleet has no leader at the moment; try again")
+
+    async def _is_done(self, metadata: FunctionMetaData, *, delete: bool) -> bool:
+        """Whether an attempt that seemed to fail was stored all the same."""
+        await self._until_seen(metadata, delete=delete)
+        stored = self.functions.get(name_of(metadata.functionDetails).fqfn)
+        return stored is None if delete else stored == metadata
 
     async def _other_leader(self) -> WorkerInfo | None:
         """Return the worker to ask; None when this one leads, or nobody does within bounds."""
         waits = delays(1)
-        with anyio.move_on_after(_LEADER_PATIENCE):
+        with anyio.move_on_after(self._settings.write_patience):
             while self._candidacy.term is None:
                 leader = await self.leader()
                 if leader not in (None, self._settings.me):

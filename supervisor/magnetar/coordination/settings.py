@@ -16,7 +16,7 @@ class CoordinationSettings:
 
     `port` is the one that other workers reach this one at. 0 turns `rebalance_interval` and `compaction_interval` off.
     `externally_managed` says which functions get one assignment for all their instances.
-    `start_patience` is how long a broker that is not there yet is waited for.
+    `start_patience` is how long a broker that is not there yet is waited for, `write_patience` how long a leader is.
     """
 
     worker_id: str
@@ -34,6 +34,7 @@ class CoordinationSettings:
     rebalance_interval: float = 0
     compaction_interval: float = 1800
     start_patience: float = 60
+    write_patience: float = 5
     poll_interval: float = 1
 
     def __post_init__(self) -> None:

@@ -16,8 +16,6 @@ from magnetar.coordination.tables import accepts
 from magnetar.errors import OutOfDateError
 
 _COMPACTION_RETRY = 60
-# Alone in the fleet there is nobody to lose the leadership to.
-_ALONE_FACTOR = 5
 
 
 class Term:
@@ -78,14 +76,12 @@ class Term:
         self.placing.place_soon()
 
     async def _watch(self) -> None:
-        alone = False
         while True:
-            await anyio.sleep(spread(self._settings.poll_interval) * (_ALONE_FACTOR if alone else 1))
+            await anyio.sleep(spread(self._settings.poll_interval))
             standing = await patiently("asking for the leader", self._fleet.standing, self._logger)
             if standing.leader not in (None, self._settings.me):
                 self._mandate.lose(f"{standing.leader.worker_id} is to lead")
             self.placing.look_at(standing)
-            alone = len(standing.members) <= 1
 
     async def _compact_now_and_then(self) -> None:
         """Compact what was written since the last time; what an earlier leader wrote counts at the first one."""
@@ -98,12 +94,12 @@ class Term:
             due |= self._mandate.written & keyed
             self._mandate.written.clear()
             due = {topic for topic in due if not await self._compacted(topic)}
-            wait = _COMPACTION_RETRY if due else settings.compaction_interval
+            wait = min(_COMPACTION_RETRY, settings.compaction_interval) if due else settings.compaction_interval
 
     async def _compacted(self, topic: str) -> bool:
+        """Ask for a compaction; one that is under way may have begun before the last message."""
         try:
-            await self._admin.compact(topic)
+            return await self._admin.compact(topic)
         except PASSING as error:
             self._logger.warning("compaction failed", topic=topic, reason=error)
             return False
-        return True
