@@ -12,7 +12,8 @@ from pulsar.functions.context import Context
 
 from magnetar_instance.delivery import Confirmation, Deliveries, Round
 from magnetar_instance.figures import Figures
-from magnetar_instance.publishing import Publisher, origin_properties
+from magnetar_instance.messages import origin_of
+from magnetar_instance.publishing import Publisher
 from magnetar_instance.secrets import Secrets
 from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
 from magnetar_instance.settings import InstanceSettings
@@ -187,13 +188,16 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         options = dict(message_conf or {})
         merged = {**options.pop("properties", {}), **(properties or {})}
         if self.current is not None:
-            merged = {**origin_properties(self.current), **merged}
-        if compression_type is not None:
-            self._publisher.producer(topic_name, compression_type)
-        if callback is None and not options:
-            self._publisher.send(topic_name, data, merged, self.apart)
-        else:
-            self._publisher.send_with_options(topic_name, data, self.apart, callback, properties=merged, **options)
+            merged = {**origin_of(self.current), **merged}
+        self._publisher.send(
+            topic_name,
+            data,
+            merged,
+            self.apart,
+            options=options,
+            compression=compression_type or pulsar.CompressionType.NONE,
+            callback=callback,
+        )
 
     def _serde(self, class_name: str) -> SerDe:
         known = self._serdes.get(class_name)

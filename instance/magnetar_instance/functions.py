@@ -16,3 +16,6 @@ class UserFunction:
     takes_context: bool
     import_module: Callable[[str], ModuleType]
     close: Callable[[], None]
+    input_type: object = None
+    """What the first parameter of `process` is annotated with."""
+    output_type: object = None

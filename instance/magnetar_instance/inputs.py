@@ -8,30 +8,39 @@ taken only when it is about to be processed: what was not taken is redelivered w
 import contextlib
 import logging
 import queue
-import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pulsar
 
-from magnetar_instance.errors import BootError
-from magnetar_instance.proto.function import EARLIEST, FAILOVER, ConsumerSpec
-from magnetar_instance.settings import InstanceSettings
-
 _PATIENCE_MS = 2
 """How long a lone consumer is waited for before a callback is asked for: at high rates the next message is near."""
+
+
+def _nothing_waits(_: int) -> Any:
+    """Stand for `receive` where the client keeps no queue: only a callback gets messages then."""
+    raise pulsar.Timeout
 
 
 class Input:
     """One consumer; messages are the client's own objects, which its wrapper class only delays."""
 
-    def __init__(self, topic: str, consumer: pulsar.Consumer, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        topic: str,
+        consumer: pulsar.Consumer,
+        decode: Callable[[Any], object],
+        logger: logging.Logger,
+        *,
+        queued: bool = True,
+    ) -> None:
         self.topic = topic
+        self.decode = decode
         self.consumer = consumer
         self._raw = consumer._consumer  # noqa: SLF001 - the wrapper makes an object for each message
-        self.receive: Callable[[int], Any] = self._raw.receive
+        self.receive: Callable[[int], Any] = self._raw.receive if queued else _nothing_waits
         """The client's own: waits so many milliseconds, raises pulsar.Timeout when nothing came."""
         self._acknowledge = self._raw.acknowledge
         self._logger = logger
@@ -77,13 +86,14 @@ class Arrival:
 
 
 class Inputs:
-    """All consumers of an instance; used by one thread, but for `wake`."""
+    """All consumers of an instance; used by one thread, but for `end`."""
 
     def __init__(self, inputs: list[Input]) -> None:
         self.all = inputs
         self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._due: deque[Input] = deque(inputs)
         self._empty: list[Input] = []
+        self._ended = False
 
     def waiting(self) -> tuple[Input, Any] | None:
         """Return a message that waits, of the input that was asked longest ago; None where none does.
@@ -99,10 +109,12 @@ class Inputs:
         return self._arrived(0) if self._arrivals.qsize() else None
 
     def next(self, timeout: float | None = None) -> tuple[Input, Any] | None:
-        """Wait for a message; None when the time is over or somebody called `wake`.
+        """Wait for a message; None when the time is over or after `end`.
 
         Raises PulsarException when a consumer can't go on.
         """
+        if self._ended:
+            return None
         if len(self.all) == 1 and self._empty:
             message = self._empty[0].take(_PATIENCE_MS)
             if message is not None:
@@ -126,8 +138,9 @@ class Inputs:
         """Give an input back that was returned: the others are asked before it."""
         self._due.append(source)
 
-    def wake(self) -> None:
-        """End a `next` that waits, from any thread."""
+    def end(self) -> None:
+        """Have `next` return None from now on, from any thread, also one that waits already."""
+        self._ended = True
         self._arrivals.put(None)
 
     def acknowledge(self, identity: pulsar.MessageId, topic: str) -> None:
@@ -150,60 +163,3 @@ def _full(topic: str) -> str:
     if "://" in topic:
         return topic
     return f"persistent://{topic}" if topic.count("/") > 1 else f"persistent://public/default/{topic}"
-
-
-def specs_of(settings: InstanceSettings) -> dict[str, ConsumerSpec]:
-    """Return the inputs by topic, those of the old field among them."""
-    source = settings.details.source
-    specs = dict(source.inputSpecs)
-    for topic, serde in source.topicsToSerDeClassName.items():
-        specs.setdefault(topic, ConsumerSpec(serdeClassName=serde))
-    if source.topicsPattern:
-        specs.setdefault(source.topicsPattern, ConsumerSpec(isRegexPattern=True))
-    return specs
-
-
-def subscribe(client: pulsar.Client, settings: InstanceSettings, topic: str, spec: ConsumerSpec) -> pulsar.Consumer:
-    """Subscribe to one input. Raises BootError for an invalid topic and PulsarException for what may mend itself."""
-    details = settings.details
-    try:
-        return client.subscribe(
-            re.compile(topic) if spec.isRegexPattern else topic,
-            details.source.subscriptionName or settings.fqfn,
-            consumer_type=_consumer_type(settings),
-            initial_position=_position(settings),
-            # Where the broker supports it, a half processed entry is not redelivered whole.
-            batch_index_ack_enabled=True,
-            properties={
-                "application": "pulsar-function",
-                "id": settings.fqfn,
-                "instance_id": str(settings.instance_id),
-            },
-            **_options(settings, spec),
-        )
-    except (re.error, pulsar.InvalidTopicName, pulsar.InvalidConfiguration, ValueError) as error:
-        raise BootError(f"the input {topic!r} can't be subscribed to: {error}") from error
-
-
-def _options(settings: InstanceSettings, spec: ConsumerSpec) -> Mapping[str, Any]:
-    source = settings.details.source
-    options: dict[str, Any] = {}
-    if spec.HasField("receiverQueueSize"):
-        options["receiver_queue_size"] = max(spec.receiverQueueSize.value, 1)
-    if source.timeoutMs > 0:
-        options["unacked_messages_timeout_ms"] = source.timeoutMs
-    if source.negativeAckRedeliveryDelayMs > 0:
-        options["negative_ack_redelivery_delay_ms"] = source.negativeAckRedeliveryDelayMs
-    return options
-
-
-def _position(settings: InstanceSettings) -> pulsar.InitialPosition:
-    earliest = settings.details.source.subscriptionPosition == EARLIEST
-    return pulsar.InitialPosition.Earliest if earliest else pulsar.InitialPosition.Latest
-
-
-def _consumer_type(settings: InstanceSettings) -> pulsar.ConsumerType:
-    details = settings.details
-    if details.source.subscriptionType == FAILOVER or details.retainOrdering:
-        return pulsar.ConsumerType.Failover
-    return pulsar.ConsumerType.KeyShared if details.retainKeyOrdering else pulsar.ConsumerType.Shared

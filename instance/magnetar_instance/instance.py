@@ -8,16 +8,17 @@ from collections.abc import Callable
 import pulsar
 
 from magnetar_instance.client import connect
+from magnetar_instance.codecs import reading_of, writing_of
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
-from magnetar_instance.inputs import Input, Inputs, specs_of, subscribe
+from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
-from magnetar_instance.serde import serde_for
 from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.subscribing import has_queue, specs_of, subscribe
 
 Notify = Callable[[str, dict[str, object]], None]
 
@@ -80,27 +81,33 @@ class Instance:
 
     def _prepare(self, client: pulsar.Client, function: UserFunction) -> tuple[Inputs, Publisher, Runner]:
         settings, details = self._settings, self._settings.details
-        specs = specs_of(settings)
-        serdes = {
-            topic: serde_for(spec.serdeClassName, spec.schemaType, function.import_module)
-            for topic, spec in specs.items()
-        }
-        output_serde = serde_for(details.sink.serDeClassName, details.sink.schemaType, function.import_module)
-        secrets = secrets_of(settings, function.import_module)
-        publisher = Publisher(client, settings, self._logger, self._publishing_failed)
+        importer = function.import_module
+        specs = specs_of(details)
+        readings = {topic: reading_of(spec, details, function) for topic, spec in specs.items()}
+        writing = writing_of(details, function)
+        secrets = secrets_of(settings, importer)
+        publisher = Publisher(client, settings, writing.schema, importer, self._logger, self._publishing_failed)
         inputs = Inputs(
-            [Input(topic, subscribe(client, settings, topic, spec), self._logger) for topic, spec in specs.items()]
+            [
+                Input(
+                    topic,
+                    subscribe(client, settings, topic, specs[topic], reading, importer),
+                    reading.decode,
+                    self._logger,
+                    queued=has_queue(specs[topic]),
+                )
+                for topic, reading in readings.items()
+            ]
         )
         context = FunctionContext(
-            settings, self._figures, publisher, secrets, self._logger, inputs.acknowledge, function.import_module
+            settings, self._figures, publisher, secrets, self._logger, inputs.acknowledge, importer
         )
         runner = Runner(
             settings,
             function=function,
             context=context,
             inputs=inputs,
-            serdes=serdes,
-            output_serde=output_serde,
+            encode=writing.encode,
             publisher=publisher,
             figures=self._figures,
             progress=self._tell_progress,

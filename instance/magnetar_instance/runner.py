@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pulsar
+from _pulsar import MessageBuilder
 
 from magnetar_instance import forks
 from magnetar_instance.context import FunctionContext
@@ -16,9 +17,9 @@ from magnetar_instance.errors import FunctionExitError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
+from magnetar_instance.messages import INPUT_ID, INPUT_TOPIC, id_text
 from magnetar_instance.proto.function import ATMOST_ONCE, MANUAL, FunctionDetails
 from magnetar_instance.publishing import Publisher
-from magnetar_instance.serde import SerDe
 from magnetar_instance.settings import InstanceSettings
 
 ROUND_MESSAGES = 500
@@ -42,8 +43,7 @@ class Runner:
         function: UserFunction,
         context: FunctionContext,
         inputs: Inputs,
-        serdes: dict[str, SerDe],
-        output_serde: SerDe,
+        encode: Callable[[object], bytes | None],
         publisher: Publisher,
         figures: Figures,
         progress: Callable[[], None],
@@ -53,9 +53,9 @@ class Runner:
         self._takes_context = function.takes_context
         self._context = context
         self._inputs = inputs
-        self._deserialize = {topic: serde.deserialize for topic, serde in serdes.items()}
-        self._serialize = output_serde.serialize
+        self._encode = encode
         self._output = details.sink.topic
+        self._forwards_properties = details.sink.forwardSourceMessageProperty
         self._publisher = publisher
         self._figures = figures
         self._progress = progress
@@ -103,13 +103,13 @@ class Runner:
     def stop(self) -> None:
         """Finish the message that is being processed and then no more."""
         self._stopping = True
-        self._inputs.wake()
+        self._inputs.end()
 
     def abandon(self) -> None:
         """Stop waiting for confirmations: the client is being closed."""
         self._stopping = True
         self._deliveries.abandon()
-        self._inputs.wake()
+        self._inputs.end()
 
     def _round(self, source: Input, message: Any) -> None:
         """Process what waits at an input, up to the bounds of a round, and flush what came of it."""
@@ -163,7 +163,7 @@ class Runner:
         context.current = message
         context.confirmation = None
         try:
-            value = self._deserialize[source.topic](message.data())
+            value = source.decode(message)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
             self._failed(source, message, error)
             return
@@ -196,9 +196,16 @@ class Runner:
 
     def _publish(self, source: Input, message: Any, entry: Entry, result: object) -> bool:
         try:
-            data = self._serialize(result)
+            data = self._encode(result)
             if data is not None:
-                self._publisher.send_result(data, entry.topic, entry.last, self._context.apart)
+                builder = MessageBuilder()
+                builder.content(data)
+                builder.property(INPUT_TOPIC, entry.topic)
+                builder.property(INPUT_ID, id_text(entry.last))
+                if self._forwards_properties:
+                    for name, value in message.properties().items():
+                        builder.property(name, value)
+                self._publisher.send_result(builder.build(), len(data), self._context.apart)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
             self._failed(source, message, error)
             return False
