@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from docs_from_code.cli import command_line
+from docs_from_code.cli import command_line, short_help
 from docs_from_code.configuration import configuration
 from docs_from_code.shipped_file import functions_worker
 
@@ -15,6 +15,7 @@ def main() -> int:
     made = {
         "conf/functions_worker.yml": "\n".join(functions_worker()) + "\n",
         "docs/configuration.md": "\n".join(configuration()) + "\n",
+        "supervisor/magnetar/cli/help.txt": short_help(),
         "docs/cli.md": "\n".join(command_line()) + "\n",
     }
     stale = [name for name, text in made.items() if _read(HOME / name) != text]

@@ -11,8 +11,8 @@ from typing import Any
 import typer
 from magnetar.cli.connection import Connection
 from magnetar.cli.lazy import load
-from magnetar.cli.main import root
 from magnetar.cli.output import Output
+from magnetar.cli.program import root
 from magnetar.cli.tree import ROOT, Branch
 
 _HEAD = Path(__file__).with_suffix(".md")
@@ -28,6 +28,12 @@ def command_line() -> Iterator[str]:
     for name, child in ROOT.children.items():
         if not child.hidden:
             yield from _command(name, child, f"magnetar {name}", "##", shared, context)
+
+
+def short_help() -> str:
+    """Return what `magnetar --help` prints, in 80 columns."""
+    context = root().make_context("magnetar", [], resilient_parsing=True, terminal_width=80)
+    return root().get_help(context) + "\n"
 
 
 def _command(name: str, child: Any, path: str, mark: str, shared: set[str], context: Any) -> Iterator[str]:

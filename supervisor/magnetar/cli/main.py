@@ -1,21 +1,10 @@
-"""`magnetar`: the entry point, its options before a command, and the exit codes."""
+"""`magnetar`: the entry point. What it imports itself is what asking for help costs."""
 
-import os
 import sys
-from typing import Annotated
+from pathlib import Path
 
-import typer
-from typer.exceptions import TyperException
-
-from magnetar.cli.connection import Connection
-from magnetar.cli.errors import UsageError
-from magnetar.cli.lazy import LazyGroup, group
-from magnetar.cli.output import Output
-from magnetar.cli.tree import ROOT
-from magnetar.errors import RefusedByWorkerError, RequestError, StartError, UnreachableError
-
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
-_INTERRUPTED = 130
+HELP = Path(__file__).with_name("help.txt")
+"""What `magnetar --help` prints, written by scripts/docs: to have it made costs four times as long."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,64 +12,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done; 1: refused or failed, one line on standard error says why; 2: wrong usage; 3: the worker can't be reached.
     """
-    try:
-        code: int | None = root().main(args=arguments, prog_name="magnetar", standalone_mode=False)
-    except TyperException as error:
-        return _misused(error)
-    except (UsageError, UnreachableError, RefusedByWorkerError, RequestError, StartError) as error:
-        return _tell(error)
-    except (KeyboardInterrupt, typer.Abort):
-        return _INTERRUPTED
-    except BrokenPipeError:
-        return _reader_left()
-    return code or 0
+    given = sys.argv[1:] if arguments is None else arguments
+    if given in (["--help"], ["-h"]):
+        sys.stdout.write(HELP.read_text(encoding="utf-8"))
+        return 0
+    from magnetar.cli.program import run  # noqa: PLC0415 - not for help
 
-
-def root() -> LazyGroup:
-    """Return the whole command line; only what is called is imported."""
-    return group("magnetar", ROOT, _before)
-
-
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it with the value
-    if asked:
-        from importlib.metadata import version  # noqa: PLC0415 - only here
-
-        sys.stdout.write(f"magnetar {version('magnetar')}\n")
-        raise typer.Exit
-
-
-def _before(
-    connection: Connection,
-    output: Output,
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", "-v", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Take the options that stand before a command."""
-
-
-def _misused(error: TyperException) -> int:
-    """Tell in one line how a command was misused; a group without a command shows its help."""
-    message = error.format_message()
-    if "\n" in message:
-        sys.stderr.write(message + "\n")
-        return USAGE
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "magnetar"
-    sys.stderr.write(f"{path}: {message} (see {path} --help)\n")
-    return USAGE
-
-
-def _reader_left() -> int:
-    """Leave in silence when whoever read our output is gone; nothing is flushed to them at the exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return REFUSED
-
-
-def _tell(error: Exception) -> int:
-    remedy = " with --admin-url" if isinstance(error, UnreachableError) else ""
-    sys.stderr.write("".join(f"magnetar: {line}{remedy}\n" for line in str(error).splitlines()))
-    if isinstance(error, UsageError):
-        return USAGE
-    return UNREACHABLE if isinstance(error, UnreachableError) else REFUSED
+    return run(given)

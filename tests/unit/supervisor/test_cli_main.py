@@ -111,14 +111,16 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """The whole help is there without an HTTP client, models, a broker or rich."""
+    """The whole help is there without a parser, a group's without an HTTP client, models, a broker or rich."""
     code = (
-        "import sys; from magnetar.cli.main import main; main(['--help']);"
-        "heavy = {'httpx', 'pydantic', 'rich', 'pulsar', 'grpc', 'google.protobuf', 'fastapi', 'anyio'};"
-        "print(sorted(heavy & set(sys.modules)))"
+        "import sys; from magnetar.cli.main import main; main(['--help']); print(*sorted(sys.modules));"
+        "main(['functions', '--help']); print(*sorted(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "[]"
+    after_whole, after_group = (set(line.split()) for line in found.stdout.splitlines() if "magnetar.cli.main" in line)
+    heavy = {"httpx", "magnetar.model", "rich", "pulsar", "grpc", "google.protobuf", "fastapi", "anyio"}
+    assert after_whole & {*heavy, "typer", "pydantic"} == set()
+    assert after_group & heavy == set()
 
 
 def test_changes_name_fields_of_blocks_in_full() -> None:
