@@ -231,5 +231,6 @@ SECTIONS: dict[str, dict[str, str]] = {
         "magnetar.kubernetes.autoscaler.behavior": "Kubernetes' own behaviour.",
         "magnetar.kubernetes.podTemplate": "A piece of a PodTemplateSpec.",
         "magnetar.kubernetesPodTemplates": "Whether functions may bring a podTemplate of their own.",
+        "magnetar.kubernetesReach": "How the worker reaches pods: by their DNS name, or by their address.",
     },
 }  # fmt: skip

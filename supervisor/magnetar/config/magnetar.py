@@ -61,6 +61,7 @@ class MagnetarConfig(OwnKeys):
     subreaper: bool = False
     kubernetes: KubernetesOptions = Field(default_factory=KubernetesOptions)
     kubernetes_pod_templates: bool = False
+    kubernetes_reach: Literal["name", "address"] = "name"
 
     @model_validator(mode="after")
     def _stalls_are_seen_before_they_end(self) -> Self:

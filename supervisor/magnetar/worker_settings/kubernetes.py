@@ -7,6 +7,7 @@ from magnetar_instance.proto.function import FunctionMetaData
 
 from magnetar.config.worker import WorkerConfig
 from magnetar.errors import RefusedError, StartError
+from magnetar.runtimes.kubernetes.instances import by_address, by_name
 from magnetar.runtimes.kubernetes.loading import load_extensions
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
 from magnetar.worker_settings.policies import runtime_choice
@@ -30,7 +31,8 @@ def kubernetes_runtime(config: WorkerConfig) -> "KubernetesRuntime":
         raise StartError(
             f"the Kubernetes runtime needs a library that is missing ({error}): pip install 'magnetar[kubernetes]'"
         ) from None
-    return KubernetesRuntime(kubernetes_settings(config), load_extensions(config))
+    resolver = {"name": by_name, "address": by_address}[config.magnetar.kubernetes_reach]
+    return KubernetesRuntime(kubernetes_settings(config), load_extensions(config), resolver=resolver)
 
 
 def kubernetes_settings(config: WorkerConfig) -> KubernetesSettings:

@@ -43,6 +43,7 @@ class Mirror(Generic[Summary]):
         self._changed = changed
         self._fields = fields
         self._pause = 0.0
+        self._may_not_watch = False
         self._log = worker_logger().bind(kind=kind.__name__, namespace=namespace)
         self.items: dict[str, Summary] = {}
         self.listed = anyio.Event()
@@ -67,11 +68,17 @@ class Mirror(Generic[Summary]):
     async def _list_and_watch(self) -> None:
         listing = await self._client.find(self._kind, self._namespace, self._labels, self._fields)
         self.items = {item["metadata"]["name"]: self._summarise(item) for item in listing.items}
+        if not self._may_not_watch:
+            self._recovered()
         self.listed.set()
         self._changed(None)
         version = listing.version
-        while True:
-            version = await self._follow(version)
+        try:
+            while True:
+                version = await self._follow(version)
+        except ForbiddenError:
+            self._may_not_watch = True
+            raise
 
     async def _follow(self, version: str) -> str:
         """Take in changes until nothing is heard for long; returns the version to go on from."""
@@ -83,8 +90,9 @@ class Mirror(Generic[Summary]):
                     return version
                 change, item = heard
                 version = item["metadata"]["resourceVersion"]
-                self._take_in(change, item)
+                self._may_not_watch = False
                 self._recovered()
+                self._take_in(change, item)
 
     async def _next(self, watch: AsyncIterator[tuple[str, Manifest]]) -> tuple[str, Manifest] | None:
         with anyio.move_on_after(_QUIET):
