@@ -1,8 +1,10 @@
 import importlib.util
+import io
 import json
 import os
 import socket
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -154,3 +156,35 @@ def test_doctor_fails_for_a_config_that_cannot_be_used(tmp_path: Path, capsys: p
     found = json.loads(capsys.readouterr().out)
     assert [each["verdict"] for each in found if each["what"] == "config"] == ["failure", "failure"]
     assert sys.executable in found[0]["detail"]
+
+
+def test_validate_judges_config_and_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a worker would, without one: the exit code tells, and one line why."""
+    (tmp_path / "f.py").write_text("def process(input):\n    return input\n")
+    command = ["functions", "validate", "--py", str(tmp_path / "f.py"), "--classname", "f", "--inputs", "a"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == {"valid": "public/default/f", "warnings": []}
+    for wrong, said in (
+        (["--output", "a"], "also being used as an input"),
+        (["--classname", "g"], "g"),
+        (["--parallelism", "0"], "parallelism"),
+        (["--retain-ordering", "--retain-key-ordering"], "Only one of"),
+    ):
+        assert main([*command, *wrong]) == 1
+        captured = capsys.readouterr()
+        assert (captured.out, said in captured.err, captured.err.count("\n")) == ("", True, 1)
+
+
+def test_validate_refuses_dependencies_for_threads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All functions in threads share one set of libraries."""
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("some.py", "")
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
+        archive.writestr("f/src/f.py", "def process(input):\n    return input\n")
+        archive.writestr("f/deps/some-1.0-py3-none-any.whl", wheel.getvalue())
+    command = ["functions", "validate", "--py", str(tmp_path / "f.zip"), "--classname", "f", "--inputs", "a"]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--custom-runtime-options", '{"magnetar": {"runtime": "thread"}}']) == 1
+    assert "process" in capsys.readouterr().err
