@@ -73,7 +73,7 @@ class SchemaRoutes:
         topic.schemas.get(b"")
         version = topic.schemas.delete(int(time.time() * 1000))
         topic.save_schemas()
-        return answer({"version": {"version": int.from_bytes(version, "big", signed=True)}})
+        return answer({"version": int.from_bytes(version, "big", signed=True)})
 
     async def judge(self, request: Request) -> Response:
         """Tell whether a schema could follow."""

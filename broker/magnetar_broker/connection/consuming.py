@@ -8,6 +8,7 @@ from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.connection.schemas import accept
 from magnetar_broker.errors import BrokerError, ConsumerMissingError, InvalidError, NotAllowedError
+from magnetar_broker.topics.compaction import last_live
 from magnetar_broker.topics.consumer import Consumer
 from magnetar_broker.topics.subscription import Subscription
 from magnetar_broker.topics.topic import Topic
@@ -146,7 +147,8 @@ class ConsumerHandlers:
         last = topic.last(compacted=consumer.read_compacted)
         _set_id(body.last_message_id, topic, last)
         if last >= 0:
-            body.last_message_id.batch_index = last_index(topic, last)
+            words = topic.compacted.words.get(last) if consumer.read_compacted else None
+            body.last_message_id.batch_index = last_live(words) if words else last_index(topic, last)
         peer.send(answer)
 
     def stats(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
@@ -208,10 +210,8 @@ def _start(topic: Topic, request: CommandSubscribe) -> int:
         return topic.entry_at_time(int((time.time() - request.start_message_rollback_duration_sec) * 1000))
     compacted = request.read_compacted
     if request.HasField("start_message_id"):
-        message_id = request.start_message_id
-        # An id within a batch begins with that batch: the client skips what is before it.
-        after = message_id.batch_index < 0 and message_id.entryId < _END - 1
-        return min(_position(topic, message_id, compacted=compacted) + after, topic.visible)
+        # The entry itself comes too: clients skip what they have had, and of a batch that may be a part.
+        return _position(topic, request.start_message_id, compacted=compacted)
     return topic.earliest(compacted=compacted) if request.initialPosition == _EARLIEST_INITIAL else topic.visible
 
 

@@ -53,6 +53,14 @@ def live(words: Sequence[int], index: int) -> bool:
     return index // _WORD < len(words) and bool(words[index // _WORD] >> (index % _WORD) & 1)
 
 
+def last_live(words: Sequence[int]) -> int:
+    """Return the index of the last message whose bit is set, -1 when none is."""
+    for place in range(len(words) - 1, -1, -1):
+        if words[place]:
+            return place * _WORD + (words[place] & ((1 << _WORD) - 1)).bit_length() - 1
+    return -1
+
+
 def words_of(indexes: Iterable[int]) -> list[int]:
     """Return the words in which the bits of some messages are set, as signed numbers."""
     bits = sum(1 << index for index in set(indexes))
