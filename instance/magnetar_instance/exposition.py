@@ -14,6 +14,9 @@ from prometheus_client.registry import Collector
 
 from magnetar_instance.figures import LATENCY_BOUNDS_MS, Counts, Figures
 
+_OURS = "magnetar_function_"
+"""The prefix of what Pulsar's instances don't tell."""
+
 
 def exposition(figures: Figures) -> bytes:
     """Return the text; an instance has a registry of its own, made when somebody asks."""
@@ -50,12 +53,14 @@ class _FunctionCollector(Collector):
         yield self._gauge(
             "last_invocation", "When the function was called last, in ms.", figures.last_invocation * 1000
         )
+        dropped = figures.log_records_dropped
+        yield self._counter("log_records_dropped", "Records that did not get to the log topic.", dropped, _OURS)
         yield from self._exceptions("user")
         yield from self._exceptions("system")
         yield from self._user_metrics()
 
-    def _counter(self, name: str, text: str, value: float) -> Metric:
-        family = CounterMetricFamily(f"pulsar_function_{name}", text, labels=list(self._labels))
+    def _counter(self, name: str, text: str, value: float, prefix: str = "pulsar_function_") -> Metric:
+        family = CounterMetricFamily(f"{prefix}{name}", text, labels=list(self._labels))
         family.add_metric(list(self._labels.values()), value)
         return family
 
@@ -71,7 +76,7 @@ class _FunctionCollector(Collector):
 
     def _latency_histogram(self) -> Metric:
         family = HistogramMetricFamily(
-            "magnetar_function_process_latency_seconds", "Latency of the function's calls.", labels=list(self._labels)
+            f"{_OURS}process_latency_seconds", "Latency of the function's calls.", labels=list(self._labels)
         )
         buckets, total = [], 0
         for bound, count in zip((*LATENCY_BOUNDS_MS, None), self._figures.latency_buckets, strict=True):

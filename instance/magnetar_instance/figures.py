@@ -64,6 +64,7 @@ class Figures:
         self.exception_classes: dict[tuple[str, str], int] = {}
         self.user_metrics: dict[str, tuple[float, int]] = {}
         self.latency_buckets = [0] * (len(LATENCY_BOUNDS_MS) + 1)
+        self.log_records_dropped = 0
         self._processed = 0
         self._latency_sum = 0.0
         self._user_failures = 0
@@ -98,6 +99,11 @@ class Figures:
         if key not in self.exception_classes and len(self.exception_classes) >= _MOST_CLASSES:
             key = (whose, "other")
         self.exception_classes[key] = self.exception_classes.get(key, 0) + count
+
+    def log_dropped(self, count: int) -> None:
+        """Count records that did not get to the log topic."""
+        with self._lock:
+            self.log_records_dropped += count
 
     def record(self, name: str, value: float) -> None:
         """Record a value of a function's own metric."""

@@ -3,22 +3,18 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pulsar
 
+from magnetar_instance.assembly import assemble
 from magnetar_instance.client import connect
-from magnetar_instance.codecs import reading_of, writing_of
-from magnetar_instance.context import FunctionContext
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
-from magnetar_instance.inputs import Input, Inputs
+from magnetar_instance.log_topic import LogTopic
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
-from magnetar_instance.publishing import Publisher
 from magnetar_instance.runner import Runner
-from magnetar_instance.secrets import secrets_of
 from magnetar_instance.settings import InstanceSettings
-from magnetar_instance.subscribing import has_queue, specs_of, subscribe
 
 Notify = Callable[[str, dict[str, object]], None]
 
@@ -65,62 +61,39 @@ class Instance:
         with self._lock:
             self._client = client
         try:
-            inputs, publisher, runner = self._prepare(client, function)
-            with self._lock:
-                self._runner = runner
-                stopping = self._stopping
-            if not stopping:
-                self._notify("ready", {})
-                try:
-                    runner.run()
-                finally:
-                    publisher.close()
-                    inputs.close()
+            with self._log_topic(client):
+                self._subscribed(client, function)
         finally:
             self.close_client()
 
-    def _prepare(self, client: pulsar.Client, function: UserFunction) -> tuple[Inputs, Publisher, Runner]:
-        settings, details = self._settings, self._settings.details
-        importer = function.import_module
-        specs = specs_of(details)
-        readings = {topic: reading_of(spec, details, function) for topic, spec in specs.items()}
-        writing = writing_of(details, function)
-        secrets = secrets_of(settings, importer)
-        publisher = Publisher(client, settings, writing.schema, importer, self._logger, self._publishing_failed)
-        inputs = Inputs(
-            [
-                Input(
-                    topic,
-                    subscribe(client, settings, topic, specs[topic], reading, importer),
-                    reading.decode,
-                    self._logger,
-                    queued=has_queue(specs[topic]),
-                )
-                for topic, reading in readings.items()
-            ]
-        )
-        context = FunctionContext(
-            settings, self._figures, publisher, secrets, self._logger, inputs.acknowledge, importer
-        )
-        runner = Runner(
-            settings,
-            function=function,
-            context=context,
-            inputs=inputs,
-            encode=writing.encode,
-            publisher=publisher,
-            figures=self._figures,
-            progress=self._tell_progress,
-        )
-        return inputs, publisher, runner
+    @contextlib.contextmanager
+    def _log_topic(self, client: pulsar.Client) -> Iterator[None]:
+        if not self._settings.details.logTopic:
+            yield
+            return
+        handler = LogTopic(client, self._settings, self._figures.log_dropped)
+        self._logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            self._logger.removeHandler(handler)
+            handler.close()
+
+    def _subscribed(self, client: pulsar.Client, function: UserFunction) -> None:
+        assembly = assemble(client, self._settings, function, self._figures, self._logger, self._tell_progress)
+        with self._lock:
+            self._runner = assembly.runner
+            stopping = self._stopping
+        try:
+            if not stopping:
+                self._notify("ready", {})
+                assembly.runner.run()
+        finally:
+            assembly.close()
 
     def _tell_progress(self) -> None:
         total = self._figures.total
         self._notify("progress", {"received": total.received, "processed": total.processed})
-
-    def _publishing_failed(self, text: str) -> None:
-        self._logger.error("%s", text)
-        self._figures.system_failed(text, "publish")
 
     def stop(self) -> None:
         """Finish what is in flight; `run` returns soon after, but for a function that does not come back."""

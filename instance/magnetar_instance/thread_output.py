@@ -140,7 +140,7 @@ class _Router(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         output = _current.get()
         if output is not None:
-            output.file.handle(record)
+            output.logger.handle(record)
         elif self._alone and self._own.filter(record):
             _last_resort(record)
 

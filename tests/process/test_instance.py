@@ -304,3 +304,31 @@ def test_our_own_flags_and_foreign_environment_reach_the_function(launch: Launch
     with launch(function, code, flags=flags, environment={"PASSWORD": "hush"}) as instance:
         folder = os.fspath(instance.log_file.parents[4])
         assert collect(client, sink, 1)[0].data().decode() == f"hush {folder}"
+
+
+def test_a_log_topic_gets_every_record(launch: Launch, client: pulsar.Client) -> None:
+    """Records and prints of the whole life are on the topic, in Pulsar's format, the last ones before the end too."""
+    source, topic = unique("in"), unique("log")
+    code = (
+        "import logging\n"
+        "logging.info('at import')\n"
+        "def process(input):\n"
+        "    logging.getLogger(__name__).warning('saw %s', input)\n"
+        "    print('printed', input)\n"
+    )
+    produce(client, source, [b"m%d" % number for number in range(50)])
+    with launch(details("chatty", [source], logTopic=topic), code) as instance:
+        instance.until(lambda now: now.numSuccessfullyProcessed == 50)
+        assert instance.stop() == 0
+    reader = client.create_reader(topic, pulsar.MessageId.earliest)
+    messages = []
+    while reader.has_message_available():
+        messages.append(reader.read_next(5000))
+    texts = [message.data().decode() for message in messages]
+    assert [text for text in texts if "] [WARNING]: saw m" in text] == [
+        text for text in texts if text.endswith(tuple(f"saw m{number}" for number in range(50)))
+    ]
+    assert sum("printed m" in text for text in texts) == 50
+    warning = next(message for message in messages if "saw m0" in message.data().decode())
+    assert warning.properties()["loglevel"] == "WARNING"
+    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000\] \[WARNING\]: saw m0", warning.data().decode())

@@ -1,0 +1,88 @@
+"""The parts of a running instance, made from what it was asked to be."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pulsar
+
+from magnetar_instance.codecs import Reading, reading_of, writing_of
+from magnetar_instance.conformance import refusals
+from magnetar_instance.context import FunctionContext
+from magnetar_instance.errors import BootError
+from magnetar_instance.figures import Figures
+from magnetar_instance.functions import UserFunction
+from magnetar_instance.inputs import Input, Inputs
+from magnetar_instance.publishing import Publisher
+from magnetar_instance.runner import Runner
+from magnetar_instance.secrets import secrets_of
+from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.subscribing import has_queue, specs_of, subscribe
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A subscribed instance that is ready to run."""
+
+    inputs: Inputs
+    publisher: Publisher
+    runner: Runner
+
+    def close(self) -> None:
+        """Close producers and consumers."""
+        self.publisher.close()
+        self.inputs.close()
+
+
+def assemble(
+    client: pulsar.Client,
+    settings: InstanceSettings,
+    function: UserFunction,
+    figures: Figures,
+    logger: logging.Logger,
+    progress: Callable[[], None],
+) -> Assembly:
+    """Subscribe to the inputs and put everything together.
+
+    Raises BootError for what no retry mends, PulsarException when the broker refuses or is not there.
+    """
+    details = settings.details
+    refused = list(refusals(details))
+    if refused:
+        raise BootError("; ".join(refused))
+    readings = {topic: reading_of(spec, details, function) for topic, spec in specs_of(details).items()}
+    writing = writing_of(details, function)
+    secrets = secrets_of(settings, function.import_module)
+
+    def failed(text: str) -> None:
+        logger.error("%s", text)
+        figures.system_failed(text, "publish")
+
+    publisher = Publisher(client, settings, writing.schema, function.import_module, logger, failed)
+    inputs = _subscribed(client, settings, function, readings, logger)
+    context = FunctionContext(settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module)
+    runner = Runner(
+        settings,
+        function=function,
+        context=context,
+        inputs=inputs,
+        encode=writing.encode,
+        publisher=publisher,
+        figures=figures,
+        progress=progress,
+    )
+    return Assembly(inputs, publisher, runner)
+
+
+def _subscribed(
+    client: pulsar.Client,
+    settings: InstanceSettings,
+    function: UserFunction,
+    readings: dict[str, Reading],
+    logger: logging.Logger,
+) -> Inputs:
+    inputs = []
+    for topic, spec in specs_of(settings.details).items():
+        consumer = subscribe(client, settings, topic, spec, readings[topic], function.import_module)
+        inputs.append(Input(topic, consumer, readings[topic].decode, logger, queued=has_queue(spec)))
+    return Inputs(inputs)
