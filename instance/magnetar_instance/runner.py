@@ -2,7 +2,6 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from magnetar_instance.context import FunctionContext
 from magnetar_instance.delivery import Deliveries, Policy, Round
 from magnetar_instance.entries import Entry
 from magnetar_instance.errors import FunctionExitError
+from magnetar_instance.failures import Failures
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
@@ -62,6 +62,7 @@ class Runner:
         self._at_most_once = details.processingGuarantees == ATMOST_ONCE
         self._deliveries = Deliveries(_policy(details), self._not_delivered)
         self._logger = context.get_logger()
+        self._failures = Failures(settings, publisher, figures, self._logger)
         self._pid = forks.current
         self._may_hurry = details.source.timeoutMs == 0
         self._stopping = False
@@ -165,17 +166,17 @@ class Runner:
         try:
             value = source.decode(message)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
-            self._failed(source, message, error)
+            self._failures.around_function(source, message, entry, error, context)
             return
         figures.last_invocation = time.time()
         began = time.perf_counter()
         try:
             result = self._process(value, context) if self._takes_context else self._process(value)
         except Exception as error:  # noqa: BLE001 - whatever the function raises is its own
-            self._user_failed(source, message, error)
+            self._failures.of_function(source, message, entry, error, context)
             return
         except SystemExit as error:
-            self._user_failed(source, message, error)
+            self._failures.of_function(source, message, entry, error, context)
             raise FunctionExitError(error.code) from error
         took = time.perf_counter() - began
         if forks.current != self._pid:
@@ -207,27 +208,9 @@ class Runner:
                         builder.property(name, value)
                 self._publisher.send_result(builder.build(), len(data), self._context.apart)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
-            self._failed(source, message, error)
+            self._failures.around_function(source, message, entry, error, self._context)
             return False
         return True
-
-    def _user_failed(self, source: Input, message: Any, error: BaseException) -> None:
-        self._logger.error("the function failed on message %s", message.message_id(), exc_info=error)
-        self._figures.user_failed(error)
-        self._reject(source, message)
-
-    def _failed(self, source: Input, message: Any, error: Exception) -> None:
-        self._logger.error("message %s could not be handled", message.message_id(), exc_info=error)
-        self._figures.system_failed("".join(traceback.format_exception(error)), type(error).__name__)
-        self._reject(source, message)
-
-    def _reject(self, source: Input, message: Any) -> None:
-        if self._entry is not None:
-            self._entry.broken = True
-        if self._context.confirmation is not None:
-            self._context.confirmation.withdrawn = True
-        if not self._at_most_once:
-            source.reject([message])
 
     def _not_delivered(self, result: pulsar.Result, count: int) -> None:
         text = f"the output of {count} message(s) was not confirmed: {result}"

@@ -173,3 +173,29 @@ def test_partitioned_topics_are_read_and_written(
         assert instance.stop() == 0
     subscription = f"public/default/{function.name}"
     assert [backlog(pulsar_broker, f"{source}-partition-{n}", subscription) for n in range(3)] == [0, 0, 0]
+
+
+def test_a_message_that_fails_too_often_goes_to_the_dead_letter_topic(launch: Launch, client: pulsar.Client) -> None:
+    """After its retries, alone, with its own fields and where it came from; it does not come again."""
+    source, sink, dead = unique("in"), unique("out"), unique("dead")
+    code = "def process(input):\n    if input == 'bad':\n        raise ValueError('never')\n    return input\n"
+    function = details("strict", [source], sink)
+    function.source.negativeAckRedeliveryDelayMs = 100
+    function.retryDetails.maxMessageRetries = 2
+    function.retryDetails.deadLetterTopic = dead
+    producer = client.create_producer(source, batching_enabled=True)
+    for payload in (b"one", b"bad", b"two"):
+        producer.send_async(payload, None, properties={"own": "x"}, partition_key="k", event_timestamp=77)
+    producer.flush()
+    with launch(function, code) as instance:
+        letter = collect(client, dead, 1)[0]
+        assert (letter.data(), letter.partition_key(), letter.event_timestamp()) == (b"bad", "k", 77)
+        properties = letter.properties()
+        assert (properties["own"], properties["REAL_TOPIC"]) == ("x", source)
+        assert properties["EXCEPTION"] == "ValueError: never"
+        assert [message.data() for message in collect(client, sink, 2)] == [b"one", b"two"]
+        assert instance.status().numUserExceptions == 3
+        assert instance.stop() == 0
+    with launch(function, ECHO):
+        produce(client, source, [b"last"])
+        assert [message.data() for message in collect(client, sink, 3)] == [b"one", b"two", b"last"]

@@ -1,0 +1,74 @@
+"""What becomes of a message that could not be processed: said, counted, and delivered again or given up."""
+
+import logging
+import traceback
+from typing import Any
+
+import pulsar
+
+from magnetar_instance.context import FunctionContext
+from magnetar_instance.dead_letters import DeadLetters
+from magnetar_instance.entries import Entry
+from magnetar_instance.figures import Figures
+from magnetar_instance.inputs import Input
+from magnetar_instance.proto.function import ATMOST_ONCE
+from magnetar_instance.publishing import Publisher
+from magnetar_instance.settings import InstanceSettings
+
+
+class Failures:
+    """Handles each message's failure alone; the rest of its batch goes on."""
+
+    def __init__(
+        self, settings: InstanceSettings, publisher: Publisher, figures: Figures, logger: logging.Logger
+    ) -> None:
+        self._come_again = settings.details.processingGuarantees != ATMOST_ONCE
+        self._dead_letters = DeadLetters(settings, publisher)
+        self._figures = figures
+        self._logger = logger
+
+    def of_function(
+        self, source: Input, message: Any, entry: Entry, error: BaseException, context: FunctionContext
+    ) -> None:
+        """Handle an exception that the function raised."""
+        self._logger.error("the function failed on message %s", message.message_id(), exc_info=error)
+        self._figures.user_failed(error)
+        self._settle(source, message, entry, error, context)
+
+    def around_function(
+        self, source: Input, message: Any, entry: Entry, error: Exception, context: FunctionContext
+    ) -> None:
+        """Handle an exception before or after the call: reading the message, writing or sending the result."""
+        self._logger.error("message %s could not be handled", message.message_id(), exc_info=error)
+        self._count(error)
+        self._settle(source, message, entry, error, context)
+
+    def _count(self, error: Exception) -> None:
+        self._figures.system_failed("".join(traceback.format_exception(error)), type(error).__name__)
+
+    def _settle(
+        self, source: Input, message: Any, entry: Entry, error: BaseException, context: FunctionContext
+    ) -> None:
+        if self._come_again and self._given_up(message, entry, error, context):
+            if context.confirmation is None:
+                entry.messages.append(message)
+            return
+        entry.broken = True
+        if context.confirmation is not None:
+            context.confirmation.withdrawn = True
+        if self._come_again:
+            source.reject((message,))
+
+    def _given_up(self, message: Any, entry: Entry, error: BaseException, context: FunctionContext) -> bool:
+        if not self._dead_letters.are_due(message, entry):
+            return False
+        try:
+            self._dead_letters.send(message, entry, error, context.apart)
+        except pulsar.PulsarException as failure:
+            self._logger.exception("message %s could not be sent to its dead letter topic", message.message_id())
+            self._count(failure)
+            return False
+        if context.confirmation is not None:
+            entry.broken = True
+        self._logger.error("message %s was sent to its dead letter topic", message.message_id())
+        return True
