@@ -24,11 +24,12 @@ async def delete(context: FunctionsContext, name: FunctionName) -> None:
 
 
 async def clean_up(context: FunctionsContext, removed: Desired) -> None:
-    """Delete the subscriptions of a deleted function; to be called when an instance was removed from this worker.
+    """Clean up after an instance that was removed from this worker: packages of no function, a deleted one's subscriptions.
 
     Every worker tries once its last instance has ended. A subscription that another worker's instance still uses is
     left to that worker: nobody has to know who is last.
     """
+    await context.packages.sweep({each.packageLocation.packagePath for each in context.coordination.functions.values()})
     details = removed.metadata.functionDetails
     if removed.fqfn in context.coordination.functions or not details.source.cleanupSubscription:
         return

@@ -1,7 +1,8 @@
 """Zip archives from strangers: opened only when unpacking them can do no harm."""
 
 import contextlib
-import io
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ _MAX_ENTRIES = 200_000
 _MAX_UNPACKED = 4 * 2**30
 _ALWAYS_ALLOWED = 256 * 2**20
 _MAX_RATIO = 100
-_MAX_NESTED = 512 * 2**20
 _UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error, EOFError, ValueError)
 
 
@@ -33,21 +33,31 @@ def open_archive(source: Path | IO[bytes], name: str) -> Iterator[zipfile.ZipFil
         yield archive
 
 
-def read_entry(archive: zipfile.ZipFile, entry: str, name: str) -> bytes:
-    """Return the content of one entry. Raises RefusedError for one that can't be read."""
+def read_entry(archive: zipfile.ZipFile, entry: str, name: str, limit: int) -> bytes:
+    """Return the content of one entry. Raises RefusedError for one that is too large or can't be read."""
+    if archive.getinfo(entry).file_size > limit:
+        raise RefusedError(f"{name}: {entry} has more than {limit >> 20} MiB; put data into files of their own")
     try:
         return archive.read(entry)
     except _UNREADABLE as error:
-        raise RefusedError(f"{name}: {entry} can't be read from the archive ({error}): build it again") from None
+        raise _unreadable(entry, name, error) from None
 
 
 @contextlib.contextmanager
 def open_nested(archive: zipfile.ZipFile, entry: str, name: str) -> Iterator[zipfile.ZipFile]:
-    """Open an archive inside an archive, under the same conditions."""
-    if archive.getinfo(entry).file_size > _MAX_NESTED:
-        raise RefusedError(f"{name}: {entry} unpacks to more than {_MAX_NESTED >> 20} MiB; leave it out")
-    with open_archive(io.BytesIO(read_entry(archive, entry, name)), f"{name}: {entry}") as nested:
-        yield nested
+    """Open an archive inside an archive, under the same conditions; it is unpacked to disk, not to memory."""
+    with tempfile.TemporaryFile() as unpacked:
+        try:
+            with archive.open(entry) as packed:
+                shutil.copyfileobj(packed, unpacked)
+        except _UNREADABLE as error:
+            raise _unreadable(entry, name, error) from None
+        with open_archive(unpacked, f"{name}: {entry}") as nested:
+            yield nested
+
+
+def _unreadable(entry: str, name: str, error: Exception) -> RefusedError:
+    return RefusedError(f"{name}: {entry} can't be read from the archive ({error}): build it again")
 
 
 def _check_entries(archive: zipfile.ZipFile, name: str) -> None:

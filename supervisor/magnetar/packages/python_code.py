@@ -118,7 +118,7 @@ def _check_archive(path: Path, filename: str, class_name: str) -> None:
         names = set(archive.namelist())
         for entry in _candidates(names, filename, module):
             if entry in names:
-                check_source(read_entry(archive, entry, filename), f"{filename}: {entry}", class_name)
+                check_source(read_entry(archive, entry, filename, _MAX_SOURCE), f"{filename}: {entry}", class_name)
                 _check_wheels(archive, names, filename)
                 return
         carried = _check_wheels(archive, names, filename)

@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import anyio
@@ -82,6 +82,10 @@ class PackageStore:
         if is_own(path):
             await self._admin.delete_package(path)
 
+    async def sweep(self, in_use: Collection[str]) -> None:
+        """Remove from this host what was fetched from locations that no function has any more."""
+        await anyio.to_thread.run_sync(self._cache.sweep, tuple(in_use))
+
     @contextlib.asynccontextmanager
     async def _one_at_a_time(self, location: str) -> AsyncIterator[None]:
         lock = self._fetching.setdefault(location, anyio.Lock())
@@ -100,8 +104,7 @@ class PackageStore:
             return found
         async with self._receiving() as target:
             await self._admin.download_package(location, target)
-            add = self._cache.add if own else self._cache.add_by_digest
-            return await anyio.to_thread.run_sync(add, location, name, target)
+            return await anyio.to_thread.run_sync(self._cache.add, location, name, target)
 
     async def _from_url(self, kind: Kind, url: str, name: str) -> Path:
         self._policy.check(url)
@@ -109,11 +112,11 @@ class PackageStore:
             return await anyio.to_thread.run_sync(self._copy, url, name)
         async with self._receiving() as target:
             await download(url, target, self._policy)
-            return await anyio.to_thread.run_sync(self._cache.add_by_digest, url, name, target)
+            return await anyio.to_thread.run_sync(self._cache.add, url, name, target)
 
     def _copy(self, url: str, name: str) -> Path:
         try:
-            return self._cache.add_by_digest(url, name, local_path(url))
+            return self._cache.add(url, name, local_path(url))
         except (FileNotFoundError, IsADirectoryError):
             raise RefusedError(f"the package {url!r} is no file on this host") from None
         except OSError as error:

@@ -6,6 +6,7 @@ import pytest
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.errors import BrokerRefusedError, NotReadyError, RefusedError
 from magnetar.model.names import FunctionName
+from magnetar.packages.cache import PackageCache
 from magnetar.packages.locations import UrlPolicy, base_name, is_own, kind_of_location, own_location
 from magnetar.packages.store import PackageStore
 from magnetar_broker.testing import RunningBroker
@@ -93,6 +94,19 @@ async def test_makes_programs_executable(admin: BrokerAdmin, tmp_path: Path) -> 
     program.write_bytes(b"\x7fELF" + bytes(60))
     store = PackageStore(admin, tmp_path / "cache")
     assert os.access(await store.fetch(await store.upload(NAME, 0, program, "hello")), os.X_OK)
+
+
+def test_sweeps_what_nobody_uses(code: Path, tmp_path: Path) -> None:
+    """A place that no function names goes, and its content with it; what is in use or new stays."""
+    cache = PackageCache(tmp_path / "cache")
+    used, left = cache.add("used", "hello.py", code), cache.add("left", "other.py", code)
+    cache.sweep(["used"])
+    assert left.is_file()
+    cache.sweep(["used"], settled=0)
+    assert used.read_bytes() == CODE
+    assert not left.exists()
+    cache.sweep([], settled=0)
+    assert files(tmp_path / "cache") == []
 
 
 @pytest.mark.parametrize(
