@@ -9,10 +9,9 @@ import httpx
 import jwt
 import pulsar
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from certificates import Authority
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from magnetar_broker.testing import RunningBroker, running_broker
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -95,38 +94,6 @@ def test_settings_that_can_not_be_are_refused_at_start(tmp_path: Path) -> None:
     assert "--tls-cert" in failed_start(tmp_path, "--tls-client-ca", "a.pem")
     assert "missing.pem" in failed_start(tmp_path, "--tls-cert", "missing.pem", "--tls-key", "missing.pem")
     assert "ES999" in failed_start(tmp_path, "--token-public-key", "AAAA", "--token-public-alg", "ES999")
-
-
-class Authority:
-    """Signs certificates for a test."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        self.certificate = directory / "ca.pem"
-        signed = self._signed(self._name, self._key.public_key(), authority=True)
-        self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-
-    def _signed(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - dt.timedelta(hours=1))
-        builder = builder.not_valid_after(now + dt.timedelta(hours=1)).add_extension(names, critical=False)
-        builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        return builder.sign(self._key, hashes.SHA256())
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Return the files of a certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate, key_file = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        signed = self._signed(subject, key.public_key(), authority=False)
-        certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        form = serialization.PrivateFormat.PKCS8
-        key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-        return certificate, key_file
 
 
 def test_a_client_certificate_opens_both_doors_and_none_opens_neither(tmp_path: Path) -> None:
