@@ -68,12 +68,12 @@ class InstanceProcess:
     events: list[dict[str, Any]] = field(default_factory=list)
     _buffer: bytes = b""
 
-    def wait_event(self, name: str) -> dict[str, Any]:
-        """Wait for an event of this name."""
+    def wait_event(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Wait for an event of this name with these fields."""
         assert self.channel is not None
         while True:
             for event in self.events:
-                if event["event"] == name:
+                if event["event"] == name and fields.items() <= event.items():
                     return event
             chunk = self.channel.recv(65536)
             assert chunk, f"the instance ended before it told {name!r}: {self.log()}"

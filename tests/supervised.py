@@ -14,6 +14,7 @@ import pulsar
 from anyio.abc import TaskGroup
 from instance_process import details, unique
 from magnetar.lifecycle import Phase
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar.processes.launcher import Launcher
 from magnetar.processes.subreaper import Subreaper
@@ -174,7 +175,12 @@ class Supervised:
 
 @contextlib.asynccontextmanager
 async def supervised(
-    runtime: Runtime, *, stop_grace: float = 10.0, policy: RestartPolicy | None = None, start_timeout: float = 40.0
+    runtime: Runtime,
+    *,
+    stop_grace: float = 10.0,
+    policy: RestartPolicy | None = None,
+    start_timeout: float = 40.0,
+    health: HealthPolicy | None = None,
 ) -> AsyncIterator[Supervised]:
     """A supervisor over one runtime, whose packages are files."""
     packages: dict[str, Path] = {}
@@ -195,6 +201,7 @@ async def supervised(
         stop_grace=stop_grace,
         start_timeout=start_timeout,
         starts=anyio.CapacityLimiter(8),
+        health=health or HealthPolicy(),
     )
     async with Supervisor(context) as supervisor:
         yield Supervised(supervisor, packages)

@@ -40,7 +40,7 @@ def assemble(
     function: UserFunction,
     figures: Figures,
     logger: logging.Logger,
-    progress: Callable[[], None],
+    progress: Callable[[int], None],
 ) -> Assembly:
     """Subscribe to the inputs and put everything together.
 

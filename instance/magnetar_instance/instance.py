@@ -80,7 +80,12 @@ class Instance:
             handler.close()
 
     def _subscribed(self, client: pulsar.Client, function: UserFunction) -> None:
-        assembly = assemble(client, self._settings, function, self._figures, self._logger, self._tell_progress)
+        try:
+            assembly = assemble(client, self._settings, function, self._figures, self._logger, self._tell_progress)
+        except pulsar.PulsarException:
+            if self._stopping:
+                return
+            raise
         with self._lock:
             self._runner = assembly.runner
             stopping = self._stopping
@@ -91,17 +96,22 @@ class Instance:
         finally:
             assembly.close()
 
-    def _tell_progress(self) -> None:
-        total = self._figures.total
-        self._notify("progress", {"received": total.received, "processed": total.processed})
+    def _tell_progress(self, at_work: int) -> None:
+        came_back = self._figures.received
+        self._notify("progress", {"received": came_back + at_work, "processed": came_back})
 
     def stop(self) -> None:
-        """Finish what is in flight; `run` returns soon after, but for a function that does not come back."""
+        """Finish what is in flight; `run` returns soon after, but for a function that does not come back.
+
+        One that is not subscribed yet, because the broker is away for example, has nothing to finish.
+        """
         with self._lock:
             self._stopping = True
-            runner = self._runner
+            runner, client = self._runner, self._client
         if runner is not None:
             runner.stop()
+        elif client is not None:
+            threading.Thread(target=self.close_client, name=f"closing {self._settings.fqiid}", daemon=True).start()
 
     def close_client(self) -> None:
         """Close the client, under a function that is stuck if need be: no successor meets its subscription."""

@@ -26,6 +26,8 @@ from magnetar_instance.functions import UserFunction
 from magnetar_instance.loading import function_of
 from magnetar_instance.settings import InstanceSettings
 
+PACKAGE_PREFIX = "_magnetar_function_"
+"""What the names of all functions' modules begin with."""
 _numbers = itertools.count(1)
 _lock = threading.Lock()
 
@@ -36,7 +38,7 @@ class IsolatedCode:
     def __init__(self, code: Path) -> None:
         self._unpacked: Path | None = None
         self._root = self._directory(code)
-        self.package = f"_magnetar_function_{next(_numbers)}"
+        self.package = f"{PACKAGE_PREFIX}{next(_numbers)}"
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._importlib = self._own_importlib()
         self._finder = _Finder(self.package, self._builtins)

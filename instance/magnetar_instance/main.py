@@ -1,7 +1,9 @@
 """An instance as a process: `python -m magnetar_instance.main` with the command line of Pulsar's python_instance_main.py."""
 
 import asyncio
+import faulthandler
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -12,15 +14,22 @@ from magnetar_instance.loading import load_function
 from magnetar_instance.logs import set_up_process
 from magnetar_instance.supervisor_link import SupervisorLink
 
+_STANDARD_ERROR = 2
+"""The descriptor: whatever stands for sys.stderr, stacks are asked of a process that may not come to write a record."""
+
 
 def run(argv: list[str]) -> int:
-    """Run an instance with these arguments (without the program's name); returns the exit code."""
+    """Run an instance with these arguments (without the program's name); returns the exit code.
+
+    SIGQUIT writes the stacks of all threads to standard error, as it does in Java and Go, and the instance goes on.
+    """
     link = SupervisorLink.from_environment()
     try:
         settings, options = parse(argv)
         log = set_up_process(
             settings.log_file, options.logging_config, options.logging_level, supervised=link is not None
         )
+        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR)
         function = load_function(settings)
         reopen = log.reopen if log is not None else lambda: None
         return asyncio.run(Host(settings, options, function, link=link, reopen_log=reopen).run())

@@ -46,7 +46,7 @@ class Runner:
         encode: Callable[[object], bytes | None],
         publisher: Publisher,
         figures: Figures,
-        progress: Callable[[], None],
+        progress: Callable[[int], None],
     ) -> None:
         details = settings.details
         self._process = function.process
@@ -70,6 +70,7 @@ class Runner:
         self._round_now: Round
         self._progress_due = 0.0
         self._progress_made = False
+        self._told_busy = False
 
     def run(self) -> None:
         """Process until stopped; what was handed over is confirmed and acknowledged when this returns.
@@ -80,6 +81,7 @@ class Runner:
             while not self._stopping:
                 arrived = self._next()
                 if arrived is not None:
+                    self._tell_busy()
                     self._round(*arrived)
                 self._tell_progress()
         except pulsar.PulsarException:
@@ -96,7 +98,8 @@ class Runner:
 
     def _next(self) -> tuple[Input, Any] | None:
         arrived = self._inputs.waiting()
-        if arrived is None:
+        # What waited may have been the call to stop: nobody would call again.
+        if arrived is None and not self._stopping:
             self._deliveries.acknowledge_confirmed(then_idle=True)
             arrived = self._inputs.next(self._progress_wait())
         return arrived
@@ -221,12 +224,18 @@ class Runner:
         """Return how long to wait for messages before there is progress to be told of; None for as long as it takes."""
         return max(self._progress_due - time.monotonic(), 0) if self._progress_made else None
 
+    def _tell_busy(self) -> None:
+        """Tell of the message that is about to be processed: should the function never come back, this is the last word."""
+        if not self._told_busy:
+            self._told_busy = True
+            self._progress(1)
+
     def _tell_progress(self) -> None:
         now = time.monotonic()
         if self._progress_made and now >= self._progress_due:
-            self._progress_made = False
+            self._progress_made = self._told_busy = False
             self._progress_due = now + _PROGRESS_INTERVAL
-            self._progress()
+            self._progress(0)
 
 
 def _policy(details: FunctionDetails) -> Policy:

@@ -3,13 +3,15 @@
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pulsar
 import pytest
-from instance_process import InstanceProcess, collect, details, produce, unique, until
+from instance_process import InstanceProcess, collect, details, produce, running, unique, until
 from magnetar_instance.proto.function import ATMOST_ONCE
 
 Launch = Callable[..., AbstractContextManager[InstanceProcess]]
@@ -248,12 +250,33 @@ def test_a_renamed_log_is_reopened_on_command(launch: Launch, client: pulsar.Cli
 
 
 def test_progress_is_pushed_after_change_only(launch: Launch, client: pulsar.Client) -> None:
-    """The supervisor hears the last figures, and nothing while nothing happens."""
+    """The supervisor hears that the function begins to work and how far it came, and nothing while nothing happens."""
     source = unique("in")
     with launch(details("echo", [source]), ECHO) as instance:
         produce(client, source, [b"x"] * 100)
-        until(lambda: instance.wait_event("progress") and instance.events[-1], lambda last: last["processed"] == 100)
+        assert instance.wait_event("progress") == {"event": "progress", "received": 1, "processed": 0}
+        instance.wait_event("progress", received=100, processed=100)
         assert instance.events[-1] == {"event": "progress", "received": 100, "processed": 100}
+
+
+def test_stacks_are_written_when_they_are_asked_for(launch: Launch) -> None:
+    """SIGQUIT shows in the log where every thread is, and the instance goes on."""
+    with launch(details("echo", [unique("in")]), ECHO) as instance:
+        instance.process.send_signal(signal.SIGQUIT)
+        until(instance.log, lambda text: "Thread 0x" in text and "host.py" in text)
+        assert instance.status().running
+
+
+def test_an_instance_that_waits_for_a_broker_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    """It is not subscribed, so there is nothing to finish; the client gives up at once."""
+    code = tmp_path / "echo.py"
+    code.write_text("def process(input): return input\n")
+    function = details("echo", [unique("in")])
+    with running(function, code, "pulsar://127.0.0.1:1", logs=tmp_path / "logs", ready=False) as instance:
+        until(instance.log, lambda text: "Connection refused" in text)
+        began = time.monotonic()
+        assert instance.stop() == 0
+        assert time.monotonic() - began < 5
 
 
 def test_the_supervisors_descriptor_is_hidden_from_the_function(launch: Launch, client: pulsar.Client) -> None:

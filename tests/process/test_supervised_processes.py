@@ -10,6 +10,7 @@ import pulsar
 import pytest
 from instance_process import produce
 from magnetar.lifecycle import Event, Phase
+from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar_broker.testing import RunningBroker
 from supervised import Processes, Supervised, client_of, function, processes, supervised, write
@@ -172,3 +173,26 @@ async def test_instances_come_back_after_their_launcher(pulsar_broker: RunningBr
         os.kill(world.launcher.pid, signal.SIGKILL)
         for name in names:
             await made.until_restarted(name)
+
+
+async def test_a_function_that_hangs_shows_its_stack_and_is_started_again(
+    pulsar_broker: RunningBroker, tmp_path: Path
+) -> None:
+    """After a while without progress it is unhealthy and its log says where it hangs; at the limit it is replaced."""
+    details = function()
+    (source,) = details.source.inputSpecs
+    code = write(tmp_path, "import time\ndef process(input):\n    time.sleep(1000)\n")
+    health = HealthPolicy(stall_after=0.5, stall_timeout=1.0)
+    async with (
+        processes(pulsar_broker.service_url, tmp_path) as world,
+        supervised(world.runtime, health=health, stop_grace=0.2) as made,
+    ):
+        name = made.run(details, code)
+        await made.until(name, Phase.RUNNING)
+        await say(pulsar_broker, source, "x")
+        view = await made.until(name, Phase.UNHEALTHY)
+        assert view.log_file is not None
+        while 'code.py", line 3 in process' not in view.log_file.read_text():
+            await anyio.lowlevel.checkpoint()
+        await made.until_restarted(name)
+        assert any("finished no message for 1 s" in event.reason for event in made.supervisor.events(name))

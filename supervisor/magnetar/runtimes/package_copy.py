@@ -44,15 +44,17 @@ class PackageCopies:
         return next(folder for name in names if (folder := function / name) not in self._used)
 
     async def remove(self, copy: Path) -> None:
-        """Remove a copy with its directory, and the function's directories that are empty then."""
-        folder = copy.parent
-        if _is_small(folder):
-            _remove(folder)
-        else:
+        """Remove a copy with its directory; what takes long is done beside the event loop."""
+        if not _is_small(copy.parent):
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_remove, folder, limiter=self._removals)
-        self._used.discard(folder)
-        for parent in list(folder.parents)[:3]:
+                await anyio.to_thread.run_sync(_remove, copy.parent, limiter=self._removals)
+        self.remove_now(copy)
+
+    def remove_now(self, copy: Path) -> None:
+        """Remove a copy with its directory, and the function's directories that are empty then."""
+        _remove(copy.parent)
+        self._used.discard(copy.parent)
+        for parent in list(copy.parent.parents)[:3]:
             try:
                 parent.rmdir()
             except OSError:

@@ -73,6 +73,7 @@ def thread_settings(config: WorkerConfig) -> ThreadSettings:
         pulsar_service_url=config.pulsar_service_url,
         cluster_name=config.pulsar_functions_cluster,
         log_directory=config.process_runtime.log_directory.absolute(),
+        download_directory=config.download_directory.absolute(),
         group_name=config.thread_runtime.thread_group_name,
         auth=ClientAuth() if given is None else _client_auth(given),
         state_storage_url=config.state_storage_service_url or "",

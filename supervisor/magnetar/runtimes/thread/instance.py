@@ -1,8 +1,10 @@
 """One Python function in a thread of the worker's process."""
 
+import math
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +19,11 @@ from magnetar_instance.thread_output import FunctionOutput
 from structlog.stdlib import BoundLogger
 
 from magnetar.processes.logtail import last_lines, size_of
-from magnetar.runtimes.base import BootFailed, Exit, Notice, Ready
+from magnetar.runtimes.base import BootFailed, Exit, Notice, Progress, Ready
 from magnetar.runtimes.thread.stacks import stack_of, where
 
 _LAST_LINES = 10
-_NOTICES = 16
+_NOTICES = math.inf
 
 
 class CallSoon(Protocol):
@@ -32,7 +34,10 @@ class CallSoon(Protocol):
 
 
 class ThreadInstance:
-    """A thread that runs one instance. Its end is told by itself; `abandoned` is called when it is given up alive."""
+    """A thread that runs one instance. Its end is told by itself; `abandoned` is called when it is given up alive.
+
+    `clean_up` is called on the worker's loop once the thread has really ended.
+    """
 
     grpc_port = None
     metrics_port = None
@@ -45,6 +50,7 @@ class ThreadInstance:
         name: str,
         call_soon: CallSoon,
         abandoned: Callable[["ThreadInstance"], None],
+        clean_up: Callable[[], None],
         logger: BoundLogger,
     ) -> None:
         self.pid = os.getpid()
@@ -52,6 +58,7 @@ class ThreadInstance:
         self._settings = settings
         self._call_soon = call_soon
         self._abandoned = abandoned
+        self._clean_up = clean_up
         self._log = logger.bind(instance=settings.fqiid)
         self._said_before = size_of(log_file)
         self._output = FunctionOutput(log_file, settings.fqiid)
@@ -59,7 +66,8 @@ class ThreadInstance:
         self._send, self._receive = anyio.create_memory_object_stream[Notice](_NOTICES)
         self._over = anyio.Event()
         self._exit = Exit()
-        self._stopping = anyio.Lock()
+        self.closed = anyio.Event()
+        """Set once nothing of the client is left: by the thread itself, or by whoever closed it under a stuck function."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -76,6 +84,7 @@ class ThreadInstance:
                 ended = self._run_instance()
         finally:
             self._output.close()
+            self._call_soon(self._left)
         self._call_soon(self._ended, ended)
 
     def _run_instance(self) -> Exit:
@@ -87,22 +96,31 @@ class ThreadInstance:
             self._call_soon(self._tell, BootFailed(error.reason, error.traceback))
             return Exit(reason=error.reason)
         except FunctionExitError as error:
-            return Exit(reason=str(error))
+            return Exit(code=error.code, reason=str(error) if error.code else "")
         # Whatever a function or the client raises must be told: nothing else would say that the thread has ended.
         except BaseException as error:
             logger.exception("the instance ends")
             return Exit(reason=f"{type(error).__name__}: {error}")
         return Exit(reason="the function's thread returned")
 
-    def _notify(self, event: str, _: dict[str, object]) -> None:
+    def _notify(self, event: str, fields: dict[str, object]) -> None:
         if event == "ready":
             self._call_soon(self._tell, Ready())
+        elif event == "progress":
+            received, processed = (int(str(fields[name])) for name in ("received", "processed"))
+            self._call_soon(self._tell, Progress(received, processed))
 
     # On the worker's loop.
 
     def _tell(self, notice: Notice) -> None:
         if not self._over.is_set():
-            self._send.send_nowait(notice)
+            # Who stopped listening wants to hear nothing more.
+            with suppress(anyio.BrokenResourceError):
+                self._send.send_nowait(notice)
+
+    def _left(self) -> None:
+        self.closed.set()
+        self._clean_up()
 
     def _ended(self, ended: Exit) -> None:
         if not self._over.is_set():
@@ -135,10 +153,13 @@ class ThreadInstance:
             return
         at = self.stuck_at()
         self._log.warning("The function did not return, and its thread is given up.", after=f"{grace:g} s", at=at)
-        closing = threading.Thread(target=self._instance.close_client, name=f"{self._thread.name} closing", daemon=True)
-        closing.start()
+        threading.Thread(target=self._close_client, name=f"{self._thread.name} closing", daemon=True).start()
         self._abandoned(self)
         self._ended(Exit(reason=f"stuck in user code at {at}: its thread was given up after {grace:g} s"))
+
+    def _close_client(self) -> None:
+        self._instance.close_client()
+        self._call_soon(self.closed.set)
 
     def stuck_at(self) -> str:
         """Return the file and line of the user's code that the thread is in."""

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import anyio
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.thread_output import ThreadOutput
 from structlog.stdlib import BoundLogger
@@ -13,9 +17,12 @@ from magnetar.errors import RefusedError
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
 from magnetar.runtimes.choice import language_of
+from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.command import log_file
 from magnetar.runtimes.thread.instance import ThreadInstance
 from magnetar.runtimes.thread.settings import ThreadSettings
+
+_CLOSE_DEADLINE = 3.0
 
 
 class ThreadRuntime:
@@ -31,6 +38,7 @@ class ThreadRuntime:
         self._settings = settings
         self._log = logger or worker_logger()
         self._output = ThreadOutput()
+        self._copies = PackageCopies(settings.download_directory)
         self._given_up: list[ThreadInstance] = []
         self._loop: asyncio.AbstractEventLoop
 
@@ -48,7 +56,15 @@ class ThreadRuntime:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._close_clients()
         self._output.__exit__(kind, error, trace)
+
+    async def _close_clients(self) -> None:
+        """Wait for the clients of the functions that are stuck: one left open would make the interpreter's exit abnormal."""
+        with anyio.move_on_after(_CLOSE_DEADLINE):
+            for each in self._given_up:
+                await each.closed.wait()
 
     async def start(self, spec: InstanceSpec) -> ThreadInstance:
         """Start an instance. Raises RefusedError for another language, RuntimeStartError when its log can't be written."""
@@ -59,16 +75,25 @@ class ThreadRuntime:
         log = log_file(self._settings.log_directory, details.tenant, details.namespace, details.name, spec.instance_id)
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            return ThreadInstance(
-                self._instance_settings(spec),
-                log,
-                name=f"{self._settings.group_name}: {spec.fqfn}-{spec.instance_id}",
-                call_soon=self._call_soon,
-                abandoned=self._given_up.append,
-                logger=self._log,
-            )
+            package = self._copies.place(spec)
         except OSError as problem:
+            raise RuntimeStartError(f"the function could not be started: {problem}") from problem
+        try:
+            return self._start(replace(spec, package=package), log)
+        except OSError as problem:
+            self._copies.remove_now(package)
             raise RuntimeStartError(f"the log {log} can't be written: {problem.strerror}") from problem
+
+    def _start(self, spec: InstanceSpec, log: Path) -> ThreadInstance:
+        return ThreadInstance(
+            self._instance_settings(spec),
+            log,
+            name=f"{self._settings.group_name}: {spec.fqfn}-{spec.instance_id}",
+            call_soon=self._call_soon,
+            abandoned=self._given_up.append,
+            clean_up=partial(self._copies.remove_now, spec.package),
+            logger=self._log,
+        )
 
     def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
         # A thread that was given up may come back after the worker has ended.

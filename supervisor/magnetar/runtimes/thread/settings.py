@@ -10,12 +10,14 @@ from magnetar_instance.settings import ClientAuth
 class ThreadSettings:
     """Settings that all thread functions of a worker share.
 
-    `log_directory` is the base, as in the process runtime. `group_name` begins the names of the threads.
+    `log_directory` is the base, as in the process runtime; so is `download_directory`, where each instance gets its own copy
+    of its package. `group_name` begins the names of the threads.
     """
 
     pulsar_service_url: str
     cluster_name: str
     log_directory: Path
+    download_directory: Path
     group_name: str = "Thread Function Container Group"
     auth: ClientAuth = field(default_factory=ClientAuth)
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"

@@ -3,10 +3,13 @@
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
+
+from magnetar_instance.isolated_loading import PACKAGE_PREFIX
 
 
 def where(thread_id: int, code: Path) -> str:
-    """Return `file:line in name` of the innermost frame of a thread that is in the directory of `code`.
+    """Return `file:line in name` of the innermost frame of a thread that is in the user's code, below `code` or unpacked.
 
     Where it is in none of the user's files, the innermost frame of all; empty when the thread has ended.
     """
@@ -14,9 +17,14 @@ def where(thread_id: int, code: Path) -> str:
     if frame is None:
         return ""
     frames = list(traceback.walk_stack(frame))
-    own = (each for each in frames if Path(each[0].f_code.co_filename).is_relative_to(code))
+    own = (each for each in frames if _is_users(each[0], code))
     found, line = next(own, frames[0])
     return f"{found.f_code.co_filename}:{line} in {found.f_code.co_name}"
+
+
+def _is_users(frame: FrameType, code: Path) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.startswith(PACKAGE_PREFIX) or Path(frame.f_code.co_filename).is_relative_to(code)
 
 
 def stack_of(thread_id: int) -> str:
