@@ -161,6 +161,23 @@ def test_restart_gives_a_new_process(worker: Standalone, name: str) -> None:
     assert worker.http.get(path).json()["pid"] != before
 
 
+def test_events_tell_what_happened_to_an_instance(worker: Standalone, name: str) -> None:
+    """A restart is told as its steps, each with a number to go on from; an unknown instance is not found."""
+    create(worker, name)
+    running(worker, name)
+    assert worker.http.post(f"{BASE}/{name}/0/restart").status_code == 204
+    running(worker, name)
+    path = f"/magnetar/v1/instances/public/default/{name}/0/events"
+    until(lambda: [each["event"] for each in worker.http.get(path).json()].count("ready") == 2)
+    told = worker.http.get(path).json()
+    assert [each["event"] for each in told] == ["spawn", "ready", "stop", "end", "spawn", "ready"]
+    assert [each["phase"] for each in told[2:4]] == ["stopping", "stopped"]
+    assert set(told[0]) == {"number", "at", "event", "phase", "reason", "pid"}
+    assert worker.http.get(path, params={"since": told[3]["number"]}).json() == told[4:]
+    assert worker.http.get(path, params={"since": -1}).status_code == 400
+    assert worker.http.get(path.replace("/0/", "/7/")).status_code == 404
+
+
 def test_update_loses_nothing(worker: Standalone, name: str) -> None:
     """What an update does not name stays as it was, code and position included."""
     create(worker, name, userConfig={"a": 5}, secrets={"s": {"path": "p", "key": "k"}}, timeoutMs=15_000)
