@@ -355,3 +355,18 @@ def test_a_log_topic_gets_every_record(launch: Launch, client: pulsar.Client) ->
     warning = next(message for message in messages if "saw m0" in message.data().decode())
     assert warning.properties()["loglevel"] == "WARNING"
     assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000\] \[WARNING\]: saw m0", warning.data().decode())
+
+
+def test_annotated_dataclasses_are_json_records(launch: Launch, client: pulsar.Client) -> None:
+    """A function annotated with dataclasses gets and gives records; its output topic has their schema."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "from dataclasses import dataclass\n"
+        "@dataclass\nclass Order:\n    name: str\n    count: int\n"
+        "@dataclass\nclass Receipt:\n    text: str\n    total: float\n"
+        "def process(order: Order) -> Receipt:\n"
+        "    return Receipt(order.name, order.count * 2.5)\n"
+    )
+    with launch(details("orders", [source], sink), code):
+        produce(client, source, [b'{"name": "tea", "count": 2}'])
+        assert json.loads(collect(client, sink, 1)[0].data()) == {"text": "tea", "total": 5.0}

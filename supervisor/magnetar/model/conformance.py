@@ -54,12 +54,11 @@ _NOWHERE = ("maxPendingAsyncRequests", "fqfn")
 _ADMIN = Verdict("refused", "functions get no admin client; use the admin API of the broker from the function")
 _PROCESS = Verdict("advice", "an instance on a host is not confined to its resources, as in Pulsar")
 _PYTHON_SCHEMA = Verdict(
-    "refused", "Python functions take bytes and string schemas so far", _unless("BYTES", "STRING", "NONE")
+    "refused",
+    "Python functions take the schemas bytes, string, json, int8 to int64, float and double so far",
+    _unless("BYTES", "STRING", "NONE", "JSON", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE"),
 )
 _PYTHON_CRYPTO = Verdict("refused", "Python functions don't encrypt or decrypt so far")
-_GIVEN_AT_ALL = Verdict(
-    "refused", "Python functions don't count retries so far", lambda value: value is not None and value >= 0
-)
 
 _MIN_TIMEOUT = 10_000
 
@@ -76,10 +75,8 @@ TABLES: dict[Runtime, dict[str, Verdict]] = {
             "refused", "the Python client takes 10000 or more", lambda value: value is not None and value < _MIN_TIMEOUT
         ),
         windowConfig=Verdict("refused", "windows are not supported for Python so far"),
-        maxMessageRetries=_GIVEN_AT_ALL,
-        deadLetterTopic=Verdict("refused", "Python functions have no dead letter topic so far"),
         outputSchemaType=_PYTHON_SCHEMA,
-        customSchemaOutputs=Verdict("refused", "use outputSchemaType: bytes or string: Python has no other so far"),
+        customSchemaOutputs=Verdict("refused", "name it as outputSchemaType instead"),
         skipToLatest=Verdict("refused", "Python functions begin where their subscription stands"),
         functionType=Verdict("refused", "builtin functions are Java archives"),
         jar=Verdict("refused", "a Python function's package is given as py"),
