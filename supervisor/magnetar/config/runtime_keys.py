@@ -61,7 +61,7 @@ class KubernetesRuntimeConfig(Keys):
     job_name: str | None = None
     pulsar_docker_image_name: str = "apachepulsar/pulsar"
     function_docker_images: dict[Literal["JAVA", "PYTHON", "GO"], str] = Field(default_factory=dict)
-    image_pull_policy: str = "IfNotPresent"
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pulsar_root_dir: str = "/pulsar"
     config_admin_cli: str = Field(default="/bin/pulsar-admin", alias="configAdminCLI")
     submitting_inside_pod: bool = False
@@ -75,11 +75,11 @@ class KubernetesRuntimeConfig(Keys):
     expected_metrics_collection_interval: int = 30
     change_config_map: str | None = None
     change_config_map_namespace: str | None = None
-    percent_memory_padding: int = 10
-    cpu_over_commit_ratio: float = 1.0
-    memory_over_commit_ratio: float = 1.0
-    grpc_port: int = 9093
-    metrics_port: int = 9094
+    percent_memory_padding: int = Field(default=10, ge=0)
+    cpu_over_commit_ratio: float = Field(default=1.0, gt=0)
+    memory_over_commit_ratio: float = Field(default=1.0, gt=0)
+    grpc_port: int = Field(default=9093, gt=0, le=65535)
+    metrics_port: int = Field(default=9094, gt=0, le=65535)
     nar_extraction_directory: str | None = None
     function_instance_class_path: str = ""
     grace_period_seconds: int = Field(default=5, ge=0)
