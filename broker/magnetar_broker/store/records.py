@@ -97,19 +97,19 @@ def scan(data: mmap | bytes, sink: Sink) -> int:
     Damage before the last whole record is no torn tail. It is told, and reading goes on after it.
     """
     at, end = 0, len(data)
+    unpack = _HEAD.unpack_from
     view = memoryview(data)
     try:
         while at + HEAD_SIZE <= end:
-            head = _head_at(view, at, end)
-            if head is None:
+            magic, head_checksum, checksum, size, kind, topic_id, entry_id, count = unpack(view, at)
+            start = at + HEAD_SIZE
+            if magic != _MAGIC or start + size > end or _checksum(view[at + _CHECKED_FROM : start]) != head_checksum:
                 following = _next_record(data, view, at + 1, end)
                 if following is None:
                     break
                 sink.damage(Damage(at, following))
                 at = following
                 continue
-            checksum, size, kind, topic_id, entry_id, count = head
-            start = at + HEAD_SIZE
             at = start + size
             if _checksum(view[start:at]) != checksum:
                 if _next_record(data, view, at, end) is None:

@@ -230,8 +230,11 @@ class Entries:
 
     def gone(self, number: int) -> bool:
         """Whether there is no such entry any more."""
-        block = self._block(number)
-        return block is None or number >= block.end or block.places[number - block.start] == _GONE
+        block = self._blocks.get(number >> _BLOCK_BITS)
+        if not isinstance(block, _Block):
+            return True
+        at = number - block.start
+        return not 0 <= at < len(block.places) or block.places[at] == _GONE
 
     def next_there(self, number: int) -> int:
         """Return the first entry at or after a number that is not gone; the end when there is none."""
@@ -250,7 +253,11 @@ class Entries:
 
     def count(self, number: int) -> int:
         """Return how many messages an entry holds."""
-        return self.messages(number, number + 1)
+        block = self._block(number)
+        if block is None or number >= block.end:
+            return 0
+        at = number - block.start
+        return block.totals[at] - (block.totals[at - 1] if at else 0)
 
     def messages(self, start: int, end: int) -> int:
         """Return how many messages the entries of a range hold."""
