@@ -60,7 +60,9 @@ def assemble(
 
     publisher = Publisher(client, settings, writing.schema, function.import_module, logger, failed)
     inputs = _subscribed(client, settings, function, readings, logger)
-    context = FunctionContext(settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module)
+    context = FunctionContext(
+        settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module, client
+    )
     runner = Runner(
         settings,
         function=function,

@@ -11,14 +11,13 @@ import pulsar
 from pulsar.functions.context import Context
 
 from magnetar_instance.delivery import Confirmation, Deliveries, Round
+from magnetar_instance.errors import StateUnavailableError
 from magnetar_instance.figures import Figures
 from magnetar_instance.messages import origin_of
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.secrets import Secrets
 from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
 from magnetar_instance.settings import InstanceSettings
-
-_NO_STATE = "this instance has no state store: state is not available to this function"
 
 
 class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no types
@@ -33,6 +32,7 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         logger: logging.Logger,
         acknowledge: Callable[[pulsar.MessageId, str], None],
         import_module: Callable[[str], ModuleType],
+        client: pulsar.Client,
     ) -> None:
         details = settings.details
         self.current: Any = None
@@ -41,6 +41,7 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         self._round: Round | None = None
         self._thread = 0
         self._import_module = import_module
+        self._client = client
         self._serdes: dict[str, SerDe] = {"serde.IdentitySerDe": IdentitySerDe()}
         self._settings = settings
         self._figures = figures
@@ -169,6 +170,10 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         """Return the class that serializes results, empty for the default."""
         return self._settings.details.sink.serDeClassName
 
+    def get_pulsar_client(self) -> pulsar.Client:
+        """Return the client of this instance (Pulsar 4.x); it closes with the instance."""
+        return self._client
+
     # What a function can do.
 
     def publish(
@@ -225,22 +230,26 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
 
     # State, which this instance has none of: refused by name, where Pulsar's reads None and drops what is written.
 
-    def incr_counter(self, key: str, amount: int) -> None:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(_NO_STATE)
+    def incr_counter(self, key: str, amount: int) -> None:  # noqa: ARG002 - Pulsar's signature
+        """Raise StateUnavailableError."""
+        raise _no_state("incr_counter", key)
 
     def get_counter(self, key: str) -> int:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(_NO_STATE)
+        """Raise StateUnavailableError."""
+        raise _no_state("get_counter", key)
 
     def del_counter(self, key: str) -> None:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(_NO_STATE)
+        """Raise StateUnavailableError."""
+        raise _no_state("del_counter", key)
 
-    def put_state(self, key: str, value: object) -> None:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(_NO_STATE)
+    def put_state(self, key: str, value: object) -> None:  # noqa: ARG002 - Pulsar's signature
+        """Raise StateUnavailableError."""
+        raise _no_state("put_state", key)
 
     def get_state(self, key: str) -> bytes:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(_NO_STATE)
+        """Raise StateUnavailableError."""
+        raise _no_state("get_state", key)
+
+
+def _no_state(what: str, key: str) -> StateUnavailableError:
+    return StateUnavailableError(f"{what}({key!r}): this instance has no state store; keep state elsewhere")

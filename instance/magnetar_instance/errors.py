@@ -16,3 +16,7 @@ class FunctionExitError(Exception):
     def __init__(self, code: object) -> None:
         super().__init__(f"the function called sys.exit({code!r})")
         self.code = code if isinstance(code, int) and code else 1
+
+
+class StateUnavailableError(RuntimeError):
+    """Raised when a function asks for state that its instance has no store for."""

@@ -48,6 +48,7 @@ class Teller(Function):
             context.get_message_key(), context.get_message_properties(), context.get_message_eventtime(),
             context.get_current_message_topic_name(), context.get_user_config_map(), context.get_secret("password"),
             context.get_secret("none"), context.get_user_config_value("none"),
+            len(context.get_pulsar_client().get_topic_partitions("some-topic")),
         ]
         import json
         return json.dumps(facts)
@@ -66,7 +67,7 @@ def test_a_class_gets_pulsars_context(launch: Launch, client: pulsar.Client) -> 
     with launch(function, CONTEXT, instance_id=3) as instance:
         told = json.loads(collect(client, sink, 1)[0].data())
         expected = [function.name, "public", "default", "3", [source], sink, "key", {"a": "b"}, 1234, source]
-        assert told == [*expected, config, "hush", None, None]
+        assert told == [*expected, config, "hush", None, None, 1]
         copy = collect(client, side, 1)[0]
         assert copy.data() == b"word"
         assert copy.properties()["kind"] == "copy"
@@ -370,3 +371,20 @@ def test_annotated_dataclasses_are_json_records(launch: Launch, client: pulsar.C
     with launch(details("orders", [source], sink), code):
         produce(client, source, [b'{"name": "tea", "count": 2}'])
         assert json.loads(collect(client, sink, 1)[0].data()) == {"text": "tea", "total": 5.0}
+
+
+def test_state_is_refused_by_name(launch: Launch, client: pulsar.Client) -> None:
+    """Without a store, a function that asks for state hears so, where Pulsar reads nothing and drops what is written."""
+    source = unique("in")
+    code = (
+        "from pulsar import Function\n"
+        "class Counter(Function):\n"
+        "    def process(self, input, context):\n"
+        "        context.incr_counter('words', 1)\n"
+    )
+    produce(client, source, [b"x"])
+    with launch(details("counter.Counter", [source]), code) as instance:
+        status = instance.until(lambda now: now.numUserExceptions == 1)
+        assert (
+            "incr_counter('words'): this instance has no state store" in status.latestUserExceptions[0].exceptionString
+        )
