@@ -50,6 +50,10 @@ def assemble(
     refused = list(refusals(details))
     if refused:
         raise BootError("; ".join(refused))
+    if settings.state_storage_url:
+        logger.warning(
+            "the state store %s is not used: functions that ask for state are refused", settings.state_storage_url
+        )
     readings = {topic: reading_of(spec, details, function) for topic, spec in specs_of(details).items()}
     writing = writing_of(details, function)
     secrets = secrets_of(settings, function.import_module)

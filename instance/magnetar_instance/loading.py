@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import subprocess
 import sys
 import traceback
 import typing
@@ -18,7 +19,10 @@ from magnetar_instance.settings import InstanceSettings
 
 def load_function(settings: InstanceSettings) -> UserFunction:
     """Import the function's class or module. Raises BootError with the traceback's last lines."""
-    root = unpack(settings.code, settings.code.parent / f".{settings.code.name}.unpacked")
+    target = settings.code.parent / f".{settings.code.name}.unpacked"
+    if settings.code.suffix == ".whl" and settings.dependencies.install:
+        _install(settings, target)
+    root = unpack(settings.code, target)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     return function_of(settings.details.className, importlib.import_module)
@@ -71,6 +75,21 @@ def last_lines(error: BaseException, count: int = 12) -> tuple[str, ...]:
     """Return the last lines of an error's traceback."""
     lines = "".join(traceback.format_exception(error)).splitlines()
     return tuple(lines[-count:])
+
+
+def _install(settings: InstanceSettings, target: Path) -> None:
+    """Install a wheel with what it depends on, from the indexes that were named. Raises BootError with pip's own words."""
+    wanted = settings.dependencies
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), "--upgrade"]
+    if wanted.repository:
+        command += ["--index-url", wanted.repository]
+    if wanted.extra_repository:
+        command += ["--extra-index-url", wanted.extra_repository]
+    done = subprocess.run([*command, str(settings.code)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        reason = lines[-1] if lines else f"pip ended with code {done.returncode}"
+        raise BootError(f"the dependencies of {settings.code.name} can't be installed: {reason}", tuple(lines[-12:]))
 
 
 def unpack(code: Path, target: Path) -> Path:

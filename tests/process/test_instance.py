@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pulsar
 import pytest
 from instance_process import InstanceProcess, collect, details, produce, running, unique, until
+from magnetar_broker.testing import RunningBroker
 from magnetar_instance.proto.function import ATMOST_ONCE
 
 Launch = Callable[..., AbstractContextManager[InstanceProcess]]
@@ -388,3 +390,37 @@ def test_state_is_refused_by_name(launch: Launch, client: pulsar.Client) -> None
         assert (
             "incr_counter('words'): this instance has no state store" in status.latestUserExceptions[0].exceptionString
         )
+
+
+WHEEL_ROOT = "wheeled-1.0.dist-info"
+
+
+def wheel(folder: Path, requires: str = "") -> Path:
+    """A wheel with one module, which may depend on something."""
+    path = folder / "wheeled-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("wheeled.py", ECHO)
+        archive.writestr(f"{WHEEL_ROOT}/METADATA", f"Metadata-Version: 2.1\nName: wheeled\nVersion: 1.0\n{requires}")
+        archive.writestr(f"{WHEEL_ROOT}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{WHEEL_ROOT}/RECORD", "")
+    return path
+
+
+def test_a_wheel_is_unpacked_and_its_dependencies_are_installed_only_when_asked(
+    pulsar_broker: RunningBroker, client: pulsar.Client, tmp_path: Path
+) -> None:
+    """As in Pulsar: without the flag it just runs; with it, what can't be installed ends the start with the reason."""
+    source, sink = unique("in"), unique("out")
+    produce(client, source, [b"x"])
+    code = wheel(tmp_path, "Requires-Dist: no-such-distribution-at-all\n")
+    with running(details("wheeled", [source], sink), code, pulsar_broker.service_url, logs=tmp_path / "logs"):
+        assert collect(client, sink, 1)[0].data() == b"x"
+    flags = ("--install_usercode_dependencies", "True", "--dependency_repository", "http://127.0.0.1:1/")
+    function = details("wheeled", [source], sink)
+    options = {"logs": tmp_path / "logs", "flags": flags, "ready": False, "environment": {"PIP_RETRIES": "0"}}
+    with running(function, code, pulsar_broker.service_url, **options) as instance:
+        assert (
+            "the dependencies of wheeled-1.0-py3-none-any.whl can't be installed"
+            in instance.wait_event("failed")["reason"]
+        )
+        assert instance.process.wait(30) == 78
