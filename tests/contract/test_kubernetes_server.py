@@ -189,8 +189,9 @@ async def test_a_function_lives_in_kubernetes_from_create_to_delete(
 
             manifests = (await client.get("/magnetar/v1/manifests/public/default/shout")).json()
             assert [each["kind"] for each in manifests] == ["Service", "StatefulSet"]
-            events = (await client.get("/magnetar/v1/pods/public/default/shout/events")).json()
-            assert "SuccessfulCreate" in {each["reason"] for each in events}
+            events = (await client.get("/magnetar/v1/events/public/default/shout")).json()
+            assert "SuccessfulCreate" in {each["event"] for each in events if each["instanceId"] is None}
+            assert "Scheduled" in {each["event"] for each in events if each["instanceId"] == 0}
 
             one = await client.post(f"{PATH}/0/stop")
             assert one.status_code == 400

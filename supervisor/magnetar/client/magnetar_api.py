@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from magnetar.client.calls import WorkerCalls
 from magnetar.client.forms import Deployment
-from magnetar.client.results import InstanceReport, LogLine, Plan
+from magnetar.client.results import InstanceEvent, InstanceReport, LogLine, Plan
 from magnetar.model.names import FunctionName
 
 _BASE = "/magnetar/v1"
@@ -41,6 +41,12 @@ class MagnetarApi:
             async for line in response.aiter_lines():
                 if line.startswith(_DATA):
                     yield LogLine.model_validate(json.loads(line.removeprefix(_DATA)))
+
+    async def events(self, name: FunctionName, *, instance: int | None = None) -> list[InstanceEvent]:
+        """Return what happened to a function's instances lately, oldest first."""
+        params = {} if instance is None else {"instance": str(instance)}
+        response = await self._calls.call("GET", f"{_BASE}/events/{_name(name)}", params=params)
+        return [InstanceEvent.model_validate(each) for each in response.json()]
 
     async def manifests(self, name: FunctionName) -> list[dict[str, object]]:
         """Return the objects that a function is, or would be, in Kubernetes; nothing is applied."""

@@ -46,6 +46,17 @@ class InstanceReport(_Result):
     next_start_at: float | None = None
 
 
+class InstanceEvent(_Result):
+    """Something that happened to an instance, or (without a number) to its function; `time` is in ISO 8601."""
+
+    time: str
+    instance_id: int | None = None
+    source: str
+    event: str
+    phase: str = ""
+    reason: str = ""
+
+
 class LogLine(_Result):
     """One line of an instance's log."""
 

@@ -61,6 +61,11 @@ class Peers:
         """Return the last lines of an instance's log. Raises ConnectionError without an answer."""
         return list((await self._ask("GET", worker, _log(name, instance_id, tail))).json())
 
+    async def events(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> list[Any]:
+        """Return what happened to an instance lately. Raises ConnectionError without an answer."""
+        path = f"/magnetar/v1/events/{_path(name)}?instance={instance_id}"
+        return list((await self._ask("GET", worker, path)).json())
+
     @asynccontextmanager
     async def follow_log(
         self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int

@@ -7,16 +7,17 @@ from starlette.responses import Response
 
 from magnetar.rest.context import RestContext
 from magnetar.rest.errors import REFUSALS, add_error_handlers
+from magnetar.rest.events_v1 import events_router
 from magnetar.rest.functions_v3 import functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
 from magnetar.rest.limits import RateLimit
 from magnetar.rest.logs_v1 import logs_router
+from magnetar.rest.manifests_v1 import manifests_router
 from magnetar.rest.moves_v2 import moves_router
 from magnetar.rest.packages_v3 import packages_router
 from magnetar.rest.plan_v1 import plan_router
-from magnetar.rest.pods_v1 import pods_router
 from magnetar.rest.proxy import BrokerProxy
 from magnetar.rest.root import absent_router, require_ready, root_router
 from magnetar.rest.settings import RestSettings
@@ -57,7 +58,8 @@ def build_app(context: RestContext) -> FastAPI:
         instances_router(context),
         logs_router(context),
         plan_router(context),
-        pods_router(context),
+        manifests_router(context),
+        events_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

@@ -189,7 +189,7 @@ class InstanceReport:
 
 @dataclass(frozen=True)
 class ExternalEvent:
-    """What something else that keeps instances alive says happened; `time` in its own spelling, sortable."""
+    """What something else that keeps instances alive says happened; `time` in ISO 8601, `kind` is that of `about`."""
 
     time: str
     about: str

@@ -237,7 +237,7 @@ class KubernetesRuntime:
             ExternalEvent(
                 event_time(each),
                 each["involvedObject"]["name"],
-                each.get("type", ""),
+                each["involvedObject"].get("kind", ""),
                 each.get("reason", ""),
                 each.get("message", ""),
             )
