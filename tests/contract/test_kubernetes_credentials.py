@@ -85,3 +85,19 @@ async def test_secrets_of_unknown_functions_are_swept(kube: Room) -> None:
             for _ in range(2):
                 await kubernetes.sweep(["public/default/kept"])
     assert kube.bed.names("secret", kube.namespace) == ["others", secret_name(kept)]
+
+
+async def test_an_expired_token_is_told_in_status(kube: Room) -> None:
+    """The pods run on as long as the broker lets them; what to do about it stands in every report."""
+    claims = base64.urlsafe_b64encode(b'{"sub": "me", "exp": 1000}').decode().rstrip("=")
+    async with runtime(kube) as kubernetes:
+        with anyio.fail_after(60):
+            expired = with_auth(function(), await kubernetes.keep_credentials(function(), f"e30.{claims}.x"))
+            await kubernetes.submit(expired)
+            [first, second] = await reach(kubernetes, expired, Phase.RUNNING)
+            assert first == second
+            assert "expired at 1970-01-01T00:16:40+00:00: update it with updateAuthData" in first
+            await kubernetes.keep_credentials(expired, "no-jwt-at-all")
+            await kubernetes.submit(expired)
+            assert await reach(kubernetes, expired, Phase.RUNNING) == ["", ""]
+            await kubernetes.remove(expired)

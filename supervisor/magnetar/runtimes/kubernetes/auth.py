@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -155,6 +156,16 @@ def _mounted(stateful_set: Manifest, volume: Manifest) -> Manifest:
 def secret_name(auth: FunctionAuthenticationSpec | None) -> str | None:
     """Return the name of the Secret that a function's credentials are in; the metadata hold its end alone."""
     return f"{SECRET_PREFIX}{auth.data.decode()}" if auth is not None and auth.data else None
+
+
+def expiry_of(token: str) -> float | None:
+    """Return when a token stops counting, in seconds since the epoch; None for one that does not say."""
+    _, payload, *_ = [*token.split("."), ""]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def auth_spec(secret: str) -> FunctionAuthenticationSpec:

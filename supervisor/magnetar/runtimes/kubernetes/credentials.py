@@ -1,5 +1,6 @@
 """The Secrets that hold function creators' credentials: made at create, renewed at update, gone with the function."""
 
+import base64
 import secrets
 import string
 from collections.abc import Callable, Iterable
@@ -11,9 +12,15 @@ from magnetar_instance.proto.function import FunctionAuthenticationSpec
 from magnetar.errors import NotReadyError
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import FunctionSpec
-from magnetar.runtimes.kubernetes.auth import SECRET_PREFIX, KubernetesFunctionAuthProvider, auth_spec, secret_name
+from magnetar.runtimes.kubernetes.auth import (
+    SECRET_PREFIX,
+    KubernetesFunctionAuthProvider,
+    auth_spec,
+    expiry_of,
+    secret_name,
+)
 from magnetar.runtimes.kubernetes.client import SECRET, KubernetesClient, Manifest
-from magnetar.runtimes.kubernetes.errors import ConflictError, ForbiddenError
+from magnetar.runtimes.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
 from magnetar.runtimes.kubernetes.manifests import CLUSTER_ANNOTATION
 from magnetar.runtimes.kubernetes.namespace import FUNCTIONS
 from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION
@@ -72,6 +79,19 @@ class CredentialStore:
         except OSError as error:
             self._log.warning("tlsTrustCertsFilePath can't be read; pods get no certificates.", reason=str(error))
             return None
+
+    async def expiry(self, namespace: str, auth: FunctionAuthenticationSpec | None) -> float | None:
+        """Return when the token that is kept stops counting, in seconds since the epoch; None where that is not known."""
+        name = secret_name(auth)
+        if name is None:
+            return None
+        try:
+            secret = await self._client.get(SECRET, namespace, name)
+        except KubernetesError as error:
+            self._log.debug("A function's Secret can't be read.", secret=name, reason=str(error))
+            return None
+        token = (secret or {}).get("data", {}).get("token", "")
+        return expiry_of(base64.b64decode(token).decode(errors="replace"))
 
     async def forget(self, namespace: str, fqfn: str, auth: FunctionAuthenticationSpec | None) -> None:
         """Delete what is kept for a function; older Secrets of it are found by their annotations."""

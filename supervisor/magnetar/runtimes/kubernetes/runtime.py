@@ -1,8 +1,10 @@
 """The Kubernetes runtime: functions as StatefulSets, which outlive the worker that submitted them."""
 
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -64,6 +66,7 @@ class KubernetesRuntime:
         self._changes = Changes()
         self._rooms: dict[str, tuple[Namespace, Explanations]] = {}
         self._lacks: dict[str, str] = {}
+        self._expiries: dict[str, float | None] = {}
         self._strays: set[tuple[str, str]] = set()
         self._submitter = Submitter(self._client, settings.keys.grace_period_seconds)
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
@@ -135,6 +138,7 @@ class KubernetesRuntime:
         """
         namespace, name = place(self._settings, spec.details, self._extensions)
         room = await self._room(namespace)
+        self._expiries[spec.fqfn] = await self._credentials.expiry(namespace, spec.auth)
         existing = room.jobs.get(name)
         if existing is not None:
             self._refuse_strangers(spec, existing)
@@ -174,6 +178,7 @@ class KubernetesRuntime:
         for room, name in places:
             await self._submitter.remove(room, name)
         self._lacks.pop(spec.fqfn, None)
+        self._expiries.pop(spec.fqfn, None)
         for namespace in {room.name for room, _ in places}:
             await self._credentials.forget(namespace, spec.fqfn, spec.auth)
 
@@ -217,7 +222,7 @@ class KubernetesRuntime:
         why = (explanations.of(name) if explanations else "") or problem
         pods = room.pods if room else {}
         reports = [_report(pods.get(f"{name}-{ordinal}"), ordinal, why) for ordinal in range(count)]
-        aside = problem or self._lacks.get(spec.fqfn, "")
+        aside = problem or self._lacks.get(spec.fqfn, "") or _expired(self._expiries.get(spec.fqfn))
         return [replace(report, reason=report.reason or aside) for report in reports]
 
     async def status(self, spec: FunctionSpec, instance_id: int) -> FunctionStatus:
@@ -310,6 +315,13 @@ def _report(pod: Pod | None, ordinal: int, why: str) -> InstanceReport:
     if pod is None:
         return InstanceReport(ordinal, Phase.PENDING, why or "Kubernetes has not made its pod yet")
     return pod.report()
+
+
+def _expired(at: float | None) -> str:
+    if at is None or at > time.time():
+        return ""
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    return f"the token that the function was created with expired at {when}: update it with updateAuthData"
 
 
 def _is_about(name: str, job: str) -> bool:
