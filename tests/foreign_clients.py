@@ -80,15 +80,18 @@ def _build_go(sources: Path, target: Path) -> None:
     _run("go", "build", "-o", str(target / "check"), ".", cwd=sources)
 
 
+def java_command(program: str, *options: str) -> list[str]:
+    """Return the command that runs one of the Java programs."""
+    folder = _built("java", _build_java)
+    opens = ["--add-opens", "java.base/sun.net=ALL-UNNAMED"]
+    return ["java", *options, *opens, "-cp", f"{folder / 'classes'}:{folder / 'lib'}/*", program]
+
+
 @contextmanager
 def java_client(broker: RunningBroker) -> Iterator[ForeignClient]:
     """Run the Java program against a broker."""
-    folder = _built("java", _build_java)
-    opens = ["--add-opens", "java.base/sun.net=ALL-UNNAMED"]
-    options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *opens]
-    classes = f"{folder / 'classes'}:{folder / 'lib'}/*"
-    command = ["java", *options, "-cp", classes, "broker.Check", broker.service_url, broker.admin_url]
-    client = ForeignClient(command)
+    options = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    client = ForeignClient([*java_command("broker.Check", *options), broker.service_url, broker.admin_url])
     try:
         yield client
     finally:
