@@ -1,0 +1,86 @@
+"""What a Python function can ask for in its config, through the whole server."""
+
+import json
+from collections.abc import Iterator
+
+import pulsar
+import pytest
+from pulsar.schema import JsonSchema, Record, String
+from standalone import Standalone, standalone
+
+FAILS = "def process(input):\n    raise ValueError(input)\n"
+LOGS = """\
+from pulsar import Function
+
+
+class Logs(Function):
+    def process(self, input, context):
+        context.get_logger().warning("seen %s", input)
+"""
+GREETS = """\
+from dataclasses import dataclass
+
+
+@dataclass
+class Person:
+    name: str
+
+
+@dataclass
+class Greeting:
+    text: str
+
+
+def process(input: Person) -> Greeting:
+    return Greeting(f"hello {input.name}")
+"""
+
+
+class Person(Record):
+    name = String()
+
+
+class Greeting(Record):
+    text = String()
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    with standalone(tmp_path_factory.mktemp("python") / "data") as made:
+        yield made
+
+
+def test_records_reach_the_log_topic(worker: Standalone) -> None:
+    """What a function logs is a message of its log topic."""
+    answer = worker.create("lt", LOGS, {"className": "function.Logs", "inputs": ["lt-in"], "logTopic": "lt-log"})
+    assert answer.status_code == 204, answer.text
+    consumer = worker.client.subscribe("lt-log", "test", initial_position=pulsar.InitialPosition.Earliest)
+    worker.client.create_producer("lt-in").send(b"x")
+    while b"seen x" not in consumer.receive(30_000).data():
+        pass
+
+
+def test_records_go_in_and_out_by_their_schemas(worker: Standalone) -> None:
+    """Annotations with dataclasses make JSON schemas that the official client's records read."""
+    specs = {"sc-in": {"schemaType": "JSON"}}
+    answer = worker.create("sc", GREETS, {"inputSpecs": specs, "output": "sc-out", "outputSchemaType": "JSON"})
+    assert answer.status_code == 204, answer.text
+    consumer = worker.client.subscribe("sc-out", "test", schema=JsonSchema(Greeting))
+    worker.client.create_producer("sc-in", schema=JsonSchema(Person)).send(Person(name="Ada"))
+    assert consumer.receive(30_000).value().text == "hello Ada"
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"processingGuarantees": "EFFECTIVELY_ONCE"}, "ffectively-once"),
+        ({"windowConfig": {"windowLengthCount": 5}}, "indow"),
+        ({"outputSchemaType": "DATE", "output": "no-out"}, "outputSchemaType"),
+    ],
+    ids=["guarantee", "window", "schema"],
+)
+def test_what_python_has_not_is_refused_by_name(worker: Standalone, config: dict[str, object], named: str) -> None:
+    """No option is taken and then ignored."""
+    answer = worker.create("no", FAILS, {"inputs": ["no-in"], **config})
+    assert answer.status_code == 400
+    assert named in answer.json()["reason"], json.dumps(answer.json())
