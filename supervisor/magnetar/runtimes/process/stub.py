@@ -26,6 +26,7 @@ class InstanceStub:
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._address = f"{host}:{port}"
         self._opened: grpc.aio.Channel | None = None
+        self._closed = False
 
     @property
     def _channel(self) -> grpc.aio.Channel:
@@ -51,6 +52,8 @@ class InstanceStub:
         return (await self._ask("HealthCheck", HealthCheckResult.FromString)).success
 
     async def _ask(self, method: str, read: Callable[[bytes], Answer], *, wait_for_ready: bool = False) -> Answer:
+        if self._closed:
+            raise ConnectionError(f"the instance has ended and can't be asked for {method}")
         call = self._channel.unary_unary(f"/proto.InstanceControl/{method}", _nothing, read)
         try:
             answer: Answer = await call(b"", timeout=DEADLINE, wait_for_ready=wait_for_ready)
@@ -61,7 +64,8 @@ class InstanceStub:
         return answer
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel; whoever asks afterwards gets a ConnectionError, as gRPC's own error is none."""
+        self._closed = True
         if self._opened is not None:
             await self._opened.close()
 
