@@ -24,7 +24,7 @@ class Exclaim(Function):
         context.get_logger().info("exclaimed %d", len(input))
         return input + context.get_user_config_value("ending")
 """
-DEADLINE = 120.0
+DEADLINE = 60.0
 
 
 def _exclaim_in_go() -> bytes:
