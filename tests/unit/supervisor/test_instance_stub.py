@@ -1,3 +1,5 @@
+import socket
+
 import anyio
 import pytest
 from magnetar.runtimes.process.stub import InstanceStub
@@ -21,3 +23,25 @@ async def test_an_instance_that_ended_does_not_answer(asked_before: bool) -> Non
         await stub.close()
         with pytest.raises(ConnectionError, match="has ended"):
             await stub.health_check()
+
+
+async def test_a_question_that_is_under_way_at_the_end_is_a_lost_connection() -> None:
+    """Whoever waits for an answer hears of the end: gRPC's cancellation is not theirs."""
+    heard: list[ConnectionError] = []
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        stub = InstanceStub(silent.getsockname()[1])
+
+        async def ask() -> None:
+            try:
+                await stub.first_status()
+            except ConnectionError as error:
+                heard.append(error)
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+                await stub.close()
+    assert len(heard) == 1

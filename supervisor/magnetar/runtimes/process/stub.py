@@ -1,5 +1,6 @@
 """Asking an instance process over gRPC; plain channels and the private message classes, no generated stubs."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -61,6 +62,11 @@ class InstanceStub:
             raise ConnectionError(
                 f"the instance did not answer {method}: {error.code().name} {error.details()}"
             ) from error
+        except asyncio.CancelledError:
+            # Closing the channel cancels what is under way: for the one who asked, the connection was lost.
+            if not self._closed:
+                raise
+            raise ConnectionError(f"the instance ended while it was asked for {method}") from None
         return answer
 
     async def close(self) -> None:
