@@ -59,6 +59,8 @@ class Broker:
         except OSError as error:
             raise StartError(f"{self.data_dir}: {error.strerror}; give a directory that can be written") from error
         self._replaying = False
+        for topic in self.topics.values():
+            topic.entries.settle()
         self._found()
         self._reclaiming = asyncio.get_running_loop().create_task(self._reclaim(), name="reclaim disk space")
         return self

@@ -1,7 +1,9 @@
 """Watchers of topic lists: a client that subscribes to a pattern hears at once of topics that come and go."""
 
+import asyncio
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import crc32c
@@ -30,6 +32,7 @@ class WatchHandlers:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._watchers: dict[tuple[Peer, int], Watcher] = {}
+        self._changes: list[tuple[str, str, bool]] = []
         broker.topics_changed = self._changed
 
     def topics(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
@@ -87,14 +90,31 @@ class WatchHandlers:
             del self._watchers[key]
 
     def _changed(self, name: str, namespace: str, *, there: bool) -> None:
+        """Gather what changes, so that ten thousand new topics are told together and not one by one."""
+        if not self._watchers or not name.startswith("persistent://"):
+            return
+        if not self._changes:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._changes.append((name, namespace, there))
+
+    def _tell(self) -> None:
+        changes, self._changes = self._changes, []
         for watcher in self._watchers.values():
-            if watcher.namespace == namespace and _matching([name], watcher.pattern):
-                update = BaseCommand(type=BaseCommand.WATCH_TOPIC_UPDATE)
-                body = update.watchTopicUpdate
-                body.watcher_id = watcher.id
-                (body.new_topics if there else body.deleted_topics).append(name)
-                body.topics_hash = topics_hash(_matching(self._of(namespace, _PERSISTENT), watcher.pattern))
-                watcher.peer.send(update)
+            mine = [(name, there) for name, namespace, there in changes if namespace == watcher.namespace]
+            mine = [(name, there) for name, there in mine if _matching([name], watcher.pattern)]
+            if not mine:
+                continue
+            update = BaseCommand(type=BaseCommand.WATCH_TOPIC_UPDATE)
+            body = update.watchTopicUpdate
+            body.watcher_id = watcher.id
+            body.new_topics.extend(name for name, there in mine if there)
+            body.deleted_topics.extend(name for name, there in mine if not there)
+            topics: list[str] = []
+            with suppress(BrokerError):
+                # A namespace that went with its topics has none left.
+                topics = _matching(self._of(watcher.namespace, _PERSISTENT), watcher.pattern)
+            body.topics_hash = topics_hash(topics)
+            watcher.peer.send(update)
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:

@@ -12,6 +12,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -239,7 +240,9 @@ class Journal:
         self._buffer.clear()
         for segment, end in self._durable_ends.items():
             if self._ends[segment] != end:
-                os.ftruncate(self._files[segment], end)
+                with suppress(OSError):
+                    # What can't be cut off now is replaced when it is replayed: its numbers are given again.
+                    os.ftruncate(self._files[segment], end)
                 self._ends[segment] = end
         waiters, self._waiters = self._waiters, []
         self._rolled_back()

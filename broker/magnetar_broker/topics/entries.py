@@ -193,6 +193,10 @@ class Entries:
             self.first = self.end = first
         self.end = max(self.end, end)
 
+    def settle(self) -> None:
+        """Forget the gap before the first entry that is there, once all have been taken in."""
+        self.drop_before(self.next_there(self.first))
+
     def cut(self, end: int) -> None:
         """Forget the entries from `end` on: they never became durable."""
         end = max(end, self.first)

@@ -291,9 +291,13 @@ class Topic:
     # Quotas.
 
     def enforce_quota(self, now: float) -> None:
-        """Where the policy says so, let the slowest subscriptions skip what is beyond the quota."""
+        """Where the backlog is beyond the quota, close the producers or let the slowest subscriptions skip."""
         quota = self.policies.quota
-        if quota.policy != EVICTION or not self.over_quota(now):
+        if not self.over_quota(now):
+            return
+        if quota.policy != EVICTION:
+            # Their clients make them anew, and are refused until there is room.
+            self.producers.close_all()
             return
         start = self.entries.first if quota.seconds is None else self.entry_at_time(int((now - quota.seconds) * 1000))
         if quota.bytes is not None:

@@ -8,6 +8,7 @@ from magnetar_broker.broker import Broker
 from magnetar_broker.errors import StorageError
 from magnetar_broker.settings import BrokerSettings
 from magnetar_broker.store.journal import Journal
+from magnetar_broker.topics.producers import Producer
 from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.proto.pulsar_api import MessageMetadata
 
@@ -338,3 +339,48 @@ class _Nothing:
     def setting(self, *_: object) -> None: ...
 
     def damage(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("policy", ["producer_request_hold", "consumer_backlog_eviction"])
+async def test_a_backlog_beyond_its_quota_closes_producers_or_lets_consumers_skip(tmp_path: Path, policy: str) -> None:
+    """As the namespace says: who sends is held, or who is slow loses the oldest."""
+    closed: list[int] = []
+
+    class Link:
+        address = "here"
+
+        def close_producer(self, producer_id: int) -> None:
+            closed.append(producer_id)
+
+    async with Broker(tmp_path, SMALL) as broker:
+        quota = {"destination_storage": {"limitSize": 5000, "policy": policy}}
+        broker.tenancy.change_policies("public/default", backlog_quota_map=quota)
+        topic = broker.get_or_create(TOPIC)
+        subscription = topic.subscribe("s", durable=True, start=0)
+        topic.producers.add(Producer(7, "p", Link()))
+        await publish(topic, range(10))
+        await broker.reclaim()
+        assert closed == []
+        await publish(topic, range(10, 30))
+        await broker.reclaim()
+        if policy == "producer_request_hold":
+            assert closed == [7]
+            assert subscription.backlog == 30
+        else:
+            assert closed == []
+            assert 5 < subscription.backlog < 15
+
+
+async def test_the_gap_that_deleted_segments_leave_is_forgotten(tmp_path: Path) -> None:
+    """A topic whose entries are all gone opens as an empty one, and numbers go on."""
+    async with Broker(tmp_path, SMALL) as broker:
+        topic, other = broker.get_or_create(TOPIC), broker.get_or_create(TOPIC + "2")
+        one, two = (each.subscribe("s", durable=True, start=0) for each in (topic, other))
+        await publish(topic, range(1000))
+        one.acknowledge_through(999)
+        await publish(other, range(100))
+        two.acknowledge_through(99)
+        await broker.reclaim()
+    async with Broker(tmp_path, SMALL) as broker:
+        topic = broker.get(TOPIC)
+        assert (topic.entries.first, topic.entries.end, topic.last()) == (1000, 1000, -1)
