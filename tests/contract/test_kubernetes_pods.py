@@ -11,7 +11,7 @@ import pulsar
 import pytest
 from kube.bed import Room, requires_kube
 from kube.functions import access, function, reach, settings
-from kube.kubelet import SELECTOR, serving_node
+from kube.kubelet import PLACEMENT, serving_node
 from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.customizer import BasicKubernetesManifestCustomizer
@@ -53,7 +53,7 @@ def package_server(folder: Path) -> Iterator[str]:
 
 def wired(topic: str, parallelism: int = 1) -> FunctionSpec:
     secrets = json.dumps({"PASSWORD": {"path": "db", "key": "password"}})
-    spec = function(options={"nodeSelectorLabels": SELECTOR}, parallelism=parallelism, secretsMap=secrets)
+    spec = function(options=PLACEMENT, parallelism=parallelism, secretsMap=secrets)
     spec.details.className = "shout"
     spec.details.autoAck = True
     spec.details.source.inputSpecs.clear()

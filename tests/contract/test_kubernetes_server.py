@@ -12,7 +12,7 @@ import httpx
 import pulsar
 import pytest
 from kube.bed import Room, requires_kube
-from kube.kubelet import SELECTOR, serving_node
+from kube.kubelet import PLACEMENT, serving_node
 from magnetar.config import load_config
 from magnetar.server import Server
 from magnetar_broker.testing import RunningBroker
@@ -63,7 +63,7 @@ class Fleet:
             },
             "functionInstanceMaxResources": {"cpu": 4},
             "runtimeCustomizerClassName": BASIC,
-            "runtimeCustomizerConfig": {"nodeSelectorLabels": SELECTOR},
+            "runtimeCustomizerConfig": PLACEMENT,
             "magnetar": {
                 "bindAddress": "127.0.0.1",
                 "healthPort": 0,

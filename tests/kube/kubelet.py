@@ -23,6 +23,7 @@ import grpc
 import httpx2
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.models.core_v1 import NodeSpec, Taint
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node, NodeStatus, Pod, PodStatus, Secret
 from lightkube.types import PatchType
@@ -30,6 +31,11 @@ from magnetar_instance.proto.health import HealthCheckRequest, HealthCheckRespon
 
 SELECTOR = {"kubelet": "real"}
 """The label of the node: a pod with this node selector is run for real."""
+PLACEMENT: dict[str, Any] = {
+    "nodeSelectorLabels": SELECTOR,
+    "tolerations": [{"key": "kubelet", "operator": "Exists", "effect": "NoSchedule"}],
+}
+"""Options of the basic customizer that bring pods here; other tests' pods are kept away by a taint."""
 _HEARTBEAT = 20.0
 _BACK_OFF = 0.2
 
@@ -81,7 +87,10 @@ class Kubelet:
 
     async def register(self) -> None:
         labels = {"kubernetes.io/hostname": self._node, **SELECTOR}
-        await self._client.create(Node(metadata=ObjectMeta(name=self._node, labels=labels)))
+        taint = Taint(key="kubelet", value="real", effect="NoSchedule")
+        await self._client.create(
+            Node(metadata=ObjectMeta(name=self._node, labels=labels), spec=NodeSpec(taints=[taint]))
+        )
         await self._beat()
 
     async def _beat(self) -> None:
