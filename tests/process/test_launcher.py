@@ -238,6 +238,7 @@ async def test_daemons_of_a_living_child_end_with_the_launcher(kind: str, tmp_pa
         pidfd = os.pidfd_open(strays[0])
     await until_ended(pidfd)
     os.close(pidfd)
+    await child.wait()
 
 
 @both
