@@ -37,11 +37,11 @@ def process(input: Person) -> Greeting:
 
 
 class Person(Record):
-    name = String()
+    name = String(required=True)
 
 
 class Greeting(Record):
-    text = String()
+    text = String(required=True)
 
 
 @pytest.fixture(scope="module")
