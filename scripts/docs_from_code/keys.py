@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import yaml
-from magnetar.config.conformance import TABLE, Verdict
+from magnetar.config.conformance import SETTINGS_TABLE, TABLE, Verdict
 from magnetar.config.environment import Variable, variables
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,7 +16,9 @@ HONOURED = Verdict("honoured")
 
 def verdict_of(key: str) -> Verdict:
     """Return what becomes of a key; the keys in a block share the block's."""
-    return TABLE.get(key.partition(".")[0], HONOURED)
+    top, *below = key.split(".")
+    own = SETTINGS_TABLE.get(below[0]) if below else None
+    return own or TABLE.get(top, HONOURED)
 
 
 def default_of(key: str) -> Any:

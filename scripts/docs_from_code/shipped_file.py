@@ -19,8 +19,8 @@ def functions_worker() -> Iterator[str]:
     yield "# `magnetar config lint -c FILE` judges a file, `magnetar config show --effective -c FILE` prints what holds."
     later: list[str] = []
     for title, keys in SECTIONS.items():
-        taken = [key for key in keys if verdict_of(key).kind == "honoured"]
-        later += [key for key in keys if verdict_of(key).kind != "honoured"]
+        taken = [key for key in keys if verdict_of(key.partition(".")[0]).kind == "honoured"]
+        later += [key for key in keys if verdict_of(key.partition(".")[0]).kind != "honoured"]
         if taken and not title.endswith(f"({SETTINGS})"):
             yield from ("", f"#### {title} ####")
             if title.endswith(f"({OWN})"):

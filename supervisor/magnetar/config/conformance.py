@@ -160,3 +160,9 @@ def _may_use_kubernetes(values: Mapping[str, Any]) -> bool:
     block = values.get("magnetar")
     own = block.get("runtimes") if isinstance(block, Mapping) else getattr(block, "runtimes", None)
     return chosen_runtime(values) == "kubernetes" or (isinstance(own, list | tuple) and "kubernetes" in own)
+
+
+SETTINGS_TABLE: dict[str, Verdict] = {
+    "pulsarClientMemoryLimit": Verdict("meaningless", "Pulsar's client for Python has no memory limit to set"),
+}
+"""Of the runtime settings, those that are not honoured."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from magnetar.config.conformance import judge
+from magnetar.config.conformance import SETTINGS_TABLE, judge
 from magnetar.config.environment import read_environment
 from magnetar.config.errors import ConfigError
 from magnetar.config.layers import Layer, Layers
@@ -73,7 +73,7 @@ def load_effective(
     verdicts = judge(layers.values)
     problems = [layers.at((key,)) + sentence for key, sentence in verdicts.refused]
     warnings += [layers.at((key,)) + sentence for key, sentence in verdicts.meaningless if _says(layers, key)]
-    warnings += _unknown(layers)
+    warnings += [*_settings_without_effect(layers), *_unknown(layers)]
     config = _validate(layers, problems)
     if config is None or problems:
         raise ConfigError(problems)
@@ -120,6 +120,13 @@ def _settings_blocks(layers: Layers) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key in (SETTINGS_KEY, *OLDER_CONTAINERS):
         if isinstance(block := layers.values.get(key), Mapping):
             yield key, block
+
+
+def _settings_without_effect(layers: Layers) -> Iterator[str]:
+    for key, block in _settings_blocks(layers):
+        for name, verdict in SETTINGS_TABLE.items():
+            if block.get(name) is not None:
+                yield f"{layers.at((key, name))}{key}.{name} has no effect: {verdict.why}"
 
 
 def _sentences(error: ValidationError, layers: Layers, prefix: tuple[str, ...]) -> list[str]:

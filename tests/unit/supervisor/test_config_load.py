@@ -193,3 +193,12 @@ def test_keys_of_kubernetes_count_where_it_may_be_used(key: str) -> None:
     for chosen in ({"functionRuntimeFactoryClassName": KUBERNETES}, {"magnetar": {"runtimes": ["kubernetes"]}}):
         used = judge({key: "something", **chosen})
         assert key not in str(used.refused + used.meaningless)
+
+
+def test_a_runtime_setting_without_effect_is_named(tmp_path: Path) -> None:
+    """A setting that no client for Python has is accepted with a warning, as every key without meaning."""
+    text = "functionRuntimeFactoryConfigs:\n  pulsarClientMemoryLimit: {absoluteValue: 5}\n"
+    [warning] = load_config(write(tmp_path, text)).warnings
+    assert warning.startswith(
+        "functions_worker.yml:2: functionRuntimeFactoryConfigs.pulsarClientMemoryLimit has no effect"
+    )
