@@ -164,6 +164,17 @@ async def say(producer: pulsar.Producer, consumer: pulsar.Consumer, text: str) -
     return await anyio.to_thread.run_sync(both)
 
 
+async def tell_the_log(client: httpx.AsyncClient) -> None:
+    """Read the log of the pod through the API server, its end first and then followed."""
+    path = "/magnetar/v1/logs/public/default/shout"
+    [*_, last] = (await client.get(path, params={"tail": 3})).json()
+    assert last["instanceId"] == 0
+    assert last["line"]
+    async with client.stream("GET", path, params={"follow": True, "tail": 1, "instance": 0}) as followed:
+        lines = followed.aiter_lines()
+        assert last["line"] in await anext(each async for each in lines if each.startswith("data:"))
+
+
 async def test_a_function_lives_in_kubernetes_from_create_to_delete(
     kubeconfig: Room, pulsar_broker: RunningBroker, tmp_path: Path
 ) -> None:
@@ -192,6 +203,7 @@ async def test_a_function_lives_in_kubernetes_from_create_to_delete(
             events = (await client.get("/magnetar/v1/events/public/default/shout")).json()
             assert "SuccessfulCreate" in {each["event"] for each in events if each["instanceId"] is None}
             assert "Scheduled" in {each["event"] for each in events if each["instanceId"] == 0}
+            await tell_the_log(client)
 
             one = await client.post(f"{PATH}/0/stop")
             assert one.status_code == 400

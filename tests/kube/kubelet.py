@@ -21,6 +21,7 @@ import anyio
 import anyio.abc
 import grpc
 import httpx2
+from kube.pod_logs import serving_logs
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.models.core_v1 import NodeSpec, Taint
@@ -83,9 +84,16 @@ class Kubelet:
         self._folder = folder
         self._addresses = count(2)
         self._runs: dict[str, PodRun] = {}
+        self._logs_port = 0
         self.logs: dict[str, Path] = {}
 
-    async def register(self) -> None:
+    def ended(self, pod: str) -> bool:
+        """Whether a pod was told to stop."""
+        return all(run.stopping.is_set() for run in self._runs.values() if run.name == pod)
+
+    async def register(self, logs_port: int) -> None:
+        """Make the node known, and where the API server asks for logs."""
+        self._logs_port = logs_port
         labels = {"kubernetes.io/hostname": self._node, **SELECTOR}
         taint = Taint(key="kubelet", value="real", effect="NoSchedule")
         await self._client.create(
@@ -97,7 +105,13 @@ class Kubelet:
         size = {"cpu": "64", "memory": "256Gi", "pods": "100"}
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "tests"}
         condition = {**ready, "lastHeartbeatTime": now(), "lastTransitionTime": now()}
-        status = {"conditions": [condition], "capacity": size, "allocatable": size}
+        status = {
+            "conditions": [condition],
+            "capacity": size,
+            "allocatable": size,
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._logs_port}},
+        }
         await self._client.patch(NodeStatus, self._node, {"status": status}, patch_type=PatchType.MERGE)
 
     async def run(self) -> None:
@@ -279,8 +293,11 @@ async def serving_node(kubeconfig: Path, node: str, image: Path, folder: Path) -
     """Serve a node while the context is open; its pods end with it."""
     async with AsyncClient(KubeConfig.from_file(kubeconfig)) as client:
         kubelet = Kubelet(client, node, image, folder)
-        await kubelet.register()
-        async with anyio.create_task_group() as tasks:
+        async with (
+            serving_logs(kubelet.logs, kubelet.ended, folder / "certificates") as port,
+            anyio.create_task_group() as tasks,
+        ):
+            await kubelet.register(port)
             tasks.start_soon(kubelet.run, name=f"kubelet of {node}")
             try:
                 yield kubelet
