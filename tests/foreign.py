@@ -23,6 +23,9 @@ from magnetar_instance.proto.control import FunctionStatus
 from magnetar_instance.proto.function import FunctionDetails
 from supervised import Processes, Running, client_of, processes, spec_of
 
+_PATIENCE = 240.0
+"""Seconds for one test: a JVM takes its time where others want the processors, too."""
+
 
 def java(settings: ProcessSettings) -> Mapping[str, Language]:
     from toolchains import java_settings
@@ -76,8 +79,22 @@ class Bench:
         messages = await self._blocking(collect, topic, count)
         return [message.data().decode() for message in messages]
 
+    async def collect_all(self, topic: str, texts: set[str]) -> None:
+        """Read a topic from its beginning until it has held all these texts; any of them may come more than once."""
+        await self._blocking(_collect_all, topic, texts)
+
     async def _blocking(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await anyio.to_thread.run_sync(partial(work, self.client, *arguments))
+
+
+def _collect_all(client: pulsar.Client, topic: str, texts: set[str]) -> None:
+    reader = client.create_reader(topic, pulsar.MessageId.earliest)
+    try:
+        missing = set(texts)
+        while missing:
+            missing.discard(reader.read_next(60_000).data().decode())
+    finally:
+        reader.close()
 
 
 @contextlib.asynccontextmanager
@@ -87,9 +104,13 @@ async def bench(
     languages: Callable[[ProcessSettings], Mapping[str, Language]],
     **changes: object,
 ) -> AsyncIterator[Bench]:
+    """A process runtime for functions of a language; whatever a test started has ended afterwards, also when it failed."""
     with client_of(broker.service_url) as client:
-        async with processes(broker.service_url, folder, languages=languages, **changes) as world:
-            yield Bench(world, client)
+        async with processes(broker.service_url, folder, languages=languages, patience=_PATIENCE, **changes) as world:
+            try:
+                yield Bench(world, client)
+            finally:
+                await world.end()
 
 
 async def status_once(running: Running, condition: Callable[[FunctionStatus], bool]) -> FunctionStatus:

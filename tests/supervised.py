@@ -6,7 +6,7 @@ import os
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -80,11 +80,19 @@ class Started:
 
     runtime: Runtime
     tasks: TaskGroup
+    running: list[Running] = field(default_factory=list, kw_only=True)
 
     async def start(self, spec: InstanceSpec) -> Running:
         running = Running(await self.runtime.start(spec))
+        self.running.append(running)
         self.tasks.start_soon(running.listen)
         return running
+
+    async def end(self) -> None:
+        """End every instance that a test left running, and with it what its process and its channel hold."""
+        with anyio.CancelScope(shield=True):
+            for running in self.running:
+                await running.instance.stop(0)
 
     async def ready(self, spec: InstanceSpec) -> Running:
         """Start an instance and wait until it is subscribed."""
@@ -117,12 +125,16 @@ async def processes(
     languages: Callable[[ProcessSettings], Mapping[str, Language]] = lambda settings: {
         "PYTHON": PythonLanguage(settings)
     },
+    patience: float = 50,
     **changes: object,
 ) -> AsyncIterator[Processes]:
-    """A process runtime whose instances are the launcher's children (`self`) or this process's (`worker`)."""
+    """A process runtime whose instances are the launcher's children (`self`) or this process's (`worker`).
+
+    All together have `patience` seconds.
+    """
     settings = replace(process_settings(service_url, folder), **changes)  # type: ignore[arg-type]
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(50))
+        stack.enter_context(anyio.fail_after(patience))
         subreaper = stack.enter_context(Subreaper().installed()) if kind == "worker" else None
         launcher = await stack.enter_async_context(Launcher(subreaper=subreaper))
         runtime = await stack.enter_async_context(ProcessRuntime(settings, launcher, languages(settings)))

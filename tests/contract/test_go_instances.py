@@ -65,10 +65,25 @@ async def test_an_asked_for_end_finishes_what_is_in_flight(
         assert (ended.code, ended.signal) == (0, None)
         assert "ended as it was asked to" in first.instance.log_file.read_text()
         await found.start(details, exclaim)
-        seen = set[str]()
-        while len(seen) < len(texts):
-            seen |= set(await found.collect(details.sink.topic, 1))
-        assert seen == {f"{text}!" for text in texts}
+        await found.collect_all(details.sink.topic, {f"{text}!" for text in texts})
+
+
+async def test_a_broker_that_does_not_answer_holds_no_end_up(
+    fresh_pulsar_broker: RunningBroker, tmp_path: Path, exclaim: Path
+) -> None:
+    """With messages in flight and a broker that stands still the instance gives up and ends by itself."""
+    details = function(runtime="GO", go="x")
+    async with bench(fresh_pulsar_broker, tmp_path, go) as found:
+        running = await found.start(details, exclaim)
+        await found.exchange(details, *(f"m{number}" for number in range(1000)), count=1)
+        os.kill(fresh_pulsar_broker.pid, signal.SIGSTOP)
+        try:
+            await running.instance.stop(60)
+        finally:
+            os.kill(fresh_pulsar_broker.pid, signal.SIGCONT)
+        ended = await running.instance.wait()
+        assert (ended.code, ended.signal) == (0, None)
+        assert "ended without the broker's answer" in running.instance.log_file.read_text()
 
 
 async def test_a_killed_go_instance_tells_its_signal(

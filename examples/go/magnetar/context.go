@@ -122,6 +122,17 @@ func (fc *FunctionContext) NewOutputMessageWithError(topic string) (pulsar.Produ
 	return made, nil
 }
 
+// flush publishes what the function sent to topics of its own without waiting for it.
+func (fc *FunctionContext) flush(ending context.Context) error {
+	fc.mutex.Lock()
+	defer fc.mutex.Unlock()
+	var problems []error
+	for _, each := range fc.producers {
+		problems = append(problems, each.FlushWithCtx(ending))
+	}
+	return errors.Join(problems...)
+}
+
 func (fc *FunctionContext) close() {
 	fc.mutex.Lock()
 	defer fc.mutex.Unlock()

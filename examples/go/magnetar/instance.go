@@ -3,6 +3,7 @@ package magnetar
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -22,12 +23,13 @@ type instance struct {
 	context   *FunctionContext
 	client    pulsar.Client
 	consumers []pulsar.Consumer
-	producer  pulsar.Producer
+	outputs   *outputs
 	messages  chan pulsar.ConsumerMessage
-	flush     chan struct{}
+	ending    context.Context
 }
 
-func newInstance(c *conf, h handler, f *figures, logs *logTarget) (*instance, error) {
+// newInstance connects and subscribes. When ending is done, nothing of the instance waits for the broker any more.
+func newInstance(ending context.Context, c *conf, h handler, f *figures, logs *logTarget) (*instance, error) {
 	client, err := connect(c, logs)
 	if err != nil {
 		return nil, fmt.Errorf("no client for %s: %w", c.ServiceURL, err)
@@ -35,25 +37,26 @@ func newInstance(c *conf, h handler, f *figures, logs *logTarget) (*instance, er
 	i := &instance{
 		conf: c, handler: h, figures: f, logger: logs.logger(), client: client,
 		messages: make(chan pulsar.ConsumerMessage, waiting),
-		flush:    make(chan struct{}, 1),
+		ending:   ending,
 	}
 	i.context = newContext(c, f, i.logger, client)
 	if topic := c.function.LogTopic; topic != "" {
-		if err = logs.useTopic(client, topic); err != nil {
+		if err = logs.useTopic(ending, client, topic); err != nil {
 			return nil, fmt.Errorf("no producer for the log topic %s: %w", topic, err)
 		}
 	}
 	if topic := c.function.Sink.Topic; topic != "" {
-		if i.producer, err = client.CreateProducer(producerOptions(c)); err != nil {
+		producer, err := client.CreateProducer(producerOptions(c))
+		if err != nil {
 			return nil, fmt.Errorf("no producer for the output %s: %w", topic, err)
 		}
-		go i.flushWhenIdle()
+		i.outputs = publishTo(ending, producer)
 	}
 	i.consumers, err = subscribe(c, client, i.messages)
 	return i, err
 }
 
-// run works until stop is closed or nothing came for killAfterIdleMs; then it finishes what is in flight.
+// run works until stop is closed or nothing came for killAfterIdleMs.
 func (i *instance) run(stop <-chan struct{}) {
 	var idle <-chan time.Time
 	for {
@@ -73,8 +76,8 @@ func (i *instance) run(stop <-chan struct{}) {
 			return
 		case message := <-i.messages:
 			i.process(message)
-			if len(i.messages) == 0 {
-				i.flushSoon()
+			if len(i.messages) == 0 && i.outputs != nil {
+				i.outputs.flushSoon()
 			}
 		}
 	}
@@ -92,7 +95,7 @@ func (i *instance) process(message pulsar.ConsumerMessage) {
 	i.figures.begin(begun)
 	i.context.record = message.Message
 	i.context.ack = func() error { return message.Ack(message.Message) }
-	output, err := i.handler.call(NewContext(context.Background(), i.context), message.Payload())
+	output, err := i.handler.call(NewContext(i.ending, i.context), message.Payload())
 	if err != nil {
 		i.figures.failUser(err)
 		i.logger.Error("the function failed", "message", message.ID(), "error", err)
@@ -105,7 +108,7 @@ func (i *instance) process(message pulsar.ConsumerMessage) {
 			i.acknowledge(message)
 		}
 	}
-	if output == nil || i.producer == nil {
+	if output == nil || i.outputs == nil {
 		done()
 		return
 	}
@@ -123,51 +126,47 @@ func (i *instance) publish(message pulsar.ConsumerMessage, output []byte, done f
 	properties["__pfn_input_topic__"] = message.Topic()
 	properties["__pfn_input_msg_id__"] = base64.StdEncoding.EncodeToString(message.ID().Serialize())
 	outgoing := &pulsar.ProducerMessage{Payload: output, Properties: properties}
-	i.producer.SendAsync(context.Background(), outgoing, func(_ pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
-		if err != nil {
-			i.figures.failSystem(err)
-			i.logger.Error("the output could not be published", "topic", i.conf.function.Sink.Topic, "error", err)
-			message.Nack(message.Message)
+	i.outputs.send(i.ending, outgoing, func(err error) {
+		if err == nil {
+			done()
 			return
 		}
-		done()
+		i.failSystem("the output could not be published", err)
+		message.Nack(message.Message)
 	})
 }
 
 func (i *instance) acknowledge(message pulsar.ConsumerMessage) {
 	if err := message.Ack(message.Message); err != nil {
-		i.figures.failSystem(err)
-		i.logger.Error("the message could not be acknowledged", "error", err)
+		i.failSystem("the message could not be acknowledged", err)
 	}
 }
 
-// flushSoon has the batch sent: where nothing waits, waiting for more to come is only latency.
-func (i *instance) flushSoon() {
-	select {
-	case i.flush <- struct{}{}:
-	default:
+// failSystem counts and logs an error. The log may wait for its topic, and the client's goroutines, which deliver what
+// it would wait for, must not: so it is written by one of its own.
+func (i *instance) failSystem(what string, err error) {
+	i.figures.failSystem(err)
+	go i.logger.Error(what, "error", err)
+}
+
+// finish publishes and acknowledges what was processed, until ending is done at the latest.
+func (i *instance) finish() {
+	err := i.context.flush(i.ending)
+	if i.outputs != nil {
+		err = errors.Join(i.outputs.drain(i.ending), err)
+	}
+	if err != nil {
+		i.logger.Error("the instance ends before all was published", "error", err)
 	}
 }
 
-func (i *instance) flushWhenIdle() {
-	for range i.flush {
-		_ = i.producer.FlushWithCtx(context.Background())
-	}
-}
-
-// close publishes and acknowledges what was processed, then closes everything.
+// close leaves the topics: the consumers first, so that what they acknowledged is heard.
 func (i *instance) close() {
-	if i.producer != nil {
-		close(i.flush)
-		if err := i.producer.FlushWithCtx(context.Background()); err != nil {
-			i.logger.Error("the last outputs could not be published", "error", err)
-		}
-	}
 	for _, each := range i.consumers {
 		each.Close()
 	}
-	if i.producer != nil {
-		i.producer.Close()
+	if i.outputs != nil {
+		i.outputs.producer.Close()
 	}
 	i.context.close()
 }

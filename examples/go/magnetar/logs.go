@@ -30,6 +30,7 @@ type logTarget struct {
 	writer   io.Writer
 	level    slog.Level
 	producer atomic.Pointer[pulsar.Producer]
+	ending   context.Context
 	fqfn     string
 	instance int
 }
@@ -62,8 +63,8 @@ func levelOf(name string) slog.Level {
 	return level
 }
 
-// useTopic sends what is logged from now on to a topic, too.
-func (t *logTarget) useTopic(client pulsar.Client, topic string) error {
+// useTopic sends what is logged from now on to a topic, too; when ending is done, nothing waits for it any more.
+func (t *logTarget) useTopic(ending context.Context, client pulsar.Client, topic string) error {
 	producer, err := client.CreateProducer(pulsar.ProducerOptions{
 		Topic:                   topic,
 		CompressionType:         pulsar.LZ4,
@@ -73,13 +74,17 @@ func (t *logTarget) useTopic(client pulsar.Client, topic string) error {
 	if err != nil {
 		return err
 	}
+	t.ending = ending
 	t.producer.Store(&producer)
 	return nil
 }
 
+// detach leaves the topic out from now on.
+func (t *logTarget) detach() { t.producer.Store(nil) }
+
 func (t *logTarget) close() {
 	if producer := t.producer.Swap(nil); producer != nil {
-		_ = (*producer).FlushWithCtx(context.Background())
+		_ = (*producer).FlushWithCtx(t.ending)
 		(*producer).Close()
 	}
 }
@@ -119,7 +124,7 @@ func (h *logHandler) Handle(_ context.Context, record slog.Record) error {
 
 // publish hands a record to the log topic; it waits where the topic is slower than the function, for no record is lost.
 func (t *logTarget) publish(producer pulsar.Producer, record slog.Record, text string) {
-	producer.SendAsync(context.Background(), &pulsar.ProducerMessage{
+	producer.SendAsync(t.ending, &pulsar.ProducerMessage{
 		Payload:   []byte(text),
 		EventTime: record.Time,
 		Properties: map[string]string{

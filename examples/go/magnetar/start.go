@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 	"time"
 )
 
@@ -58,46 +55,64 @@ func run(c *conf, h handler) error {
 			return err
 		}
 	}
-	stop := stopSignal(logger)
+	stop := newStopping()
+	go stop.atSignal(logger)
 	go everyMinute(f)
 	if c.watchdog() > 0 {
 		go watch(s, c, logger, stop)
 	}
-	i, err := newInstance(c, h, f, logs)
-	if err != nil {
+	i, err := connected(stop, func() (*instance, error) { return newInstance(stop.ending, c, h, f, logs) })
+	if i == nil {
 		return err
 	}
 	s.setRunning(true)
 	logger.Info("the instance is subscribed and running", "function", c.fqfn(), "instance", c.InstanceID)
 	i.run(stop.asked)
+	stop.ask()
 	s.setRunning(false)
-	i.close()
-	logger.Info("the instance ended as it was asked to")
-	logs.close()
-	i.client.Close()
+	end(i, logs, logger)
 	return nil
 }
 
-// stopping is asked once, by a signal or by the watchdog.
-type stopping struct {
-	asked chan struct{}
-	once  sync.Once
+// connected returns what connect does, and nothing at all when the end is asked for before: there is nothing to finish.
+func connected(stop *stopping, connect func() (*instance, error)) (*instance, error) {
+	type answer struct {
+		instance *instance
+		err      error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		made, err := connect()
+		if err != nil {
+			made = nil
+		}
+		answers <- answer{made, err}
+	}()
+	select {
+	case <-stop.asked:
+		return nil, nil
+	case got := <-answers:
+		return got.instance, got.err
+	}
 }
 
-func (s *stopping) ask() { s.once.Do(func() { close(s.asked) }) }
-
-// stopSignal asks for the end at the first SIGTERM or SIGINT; the second one ends the process at once.
-func stopSignal(logger *slog.Logger) *stopping {
-	stop := &stopping{asked: make(chan struct{})}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+// end finishes what is in flight, then leaves the topics: all that is bounded, for a broker may never answer.
+func end(i *instance, logs *logTarget, logger *slog.Logger) {
+	i.finish()
+	left := make(chan struct{})
 	go func() {
-		logger.Info("the instance finishes what is in flight", "signal", (<-signals).String())
-		stop.ask()
-		<-signals
-		os.Exit(1)
+		defer close(left)
+		i.close()
+		logger.Info("the instance ended as it was asked to")
+		logs.close()
+		i.client.Close()
 	}()
-	return stop
+	select {
+	case <-left:
+	case <-time.After(leavePatience):
+		logs.detach()
+		logger.Warn("the instance ended without the broker's answer")
+	}
 }
 
 func everyMinute(f *figures) {

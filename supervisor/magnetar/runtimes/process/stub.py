@@ -72,8 +72,10 @@ class InstanceStub:
     async def close(self) -> None:
         """Close the channel; whoever asks afterwards gets a ConnectionError, as gRPC's own error is none."""
         self._closed = True
-        if self._opened is not None:
-            await self._opened.close()
+        # Who still holds the stub must not hold the channel: gRPC's thread goes on until the last one is forgotten.
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
 
 def _nothing(_: bytes) -> bytes:
