@@ -13,6 +13,7 @@ from magnetar_instance.errors import BootError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
+from magnetar_instance.outputs import Outputs
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
@@ -73,6 +74,7 @@ def assemble(
         context=context,
         inputs=inputs,
         encode=writing.encode,
+        outputs=Outputs(details, writing.encode, publisher),
         publisher=publisher,
         figures=figures,
         progress=progress,

@@ -89,25 +89,39 @@ class Deliveries:
 
     def set_apart(self, round_: Round, message: Any) -> Confirmation:
         """Return the confirmation of an input that is settled apart from its round."""
-        self._count(1)
         alone = Entry(message.message_id().serialize(), message.topic_name())
         alone.messages.append(message)
         alone.broken = True
-        confirmation = Confirmation(lambda own, result: self._settle_apart(own, round_.source, alone, result))
+        confirmation = self.confirmation_of([(round_.source, alone)])
         round_.apart.append(confirmation)
         return confirmation
 
+    def confirmation_of(self, inputs: list[tuple[Input, Entry]]) -> Confirmation:
+        """Return a confirmation of inputs that are settled together; they may be added until its last answer has come."""
+        self._count(1)
+        return Confirmation(lambda own, result: self._settle_apart(own, inputs, result))
+
     def finish(self, round_: Round, producers: list[Any]) -> None:
         """Flush the producers that the round sent to; waits while too many rounds are in flight."""
-        self._count(1)
-        waiting = [Confirmation(lambda _, result: self._settle_together(round_, result)), *round_.apart]
+        self.flush([round_], producers)
+        self.acknowledge_confirmed()
+        self.wait(ROUNDS_IN_FLIGHT - 1)
+
+    def flush(self, rounds: list[Round], producers: list[Any], then: Callable[[], None] | None = None) -> None:
+        """Flush the producers that the rounds sent to and wait for nothing; `then` is called when all is settled."""
+        self._count(len(rounds))
+        waiting = [self._confirmation_of_round(round_) for round_ in rounds]
+        waiting += [confirmation for round_ in rounds for confirmation in round_.apart]
+        if then is not None:
+            waiting.append(Confirmation(lambda _own, _result: then()))
         for each in waiting:
             each.expect(len(producers))
         for producer in producers:
             producer.flush_async(lambda result: _answer_all(waiting, result))
         _answer_all(waiting, pulsar.Result.Ok)
-        self.acknowledge_confirmed()
-        self.wait(ROUNDS_IN_FLIGHT - 1)
+
+    def _confirmation_of_round(self, round_: Round) -> Confirmation:
+        return Confirmation(lambda _, result: self._settle_together(round_, result))
 
     def acknowledge_confirmed(self, *, then_idle: bool = False) -> None:
         """Acknowledge what was confirmed meanwhile; `then_idle` leaves what is confirmed later to the client's thread."""
@@ -128,10 +142,13 @@ class Deliveries:
         finally:
             self._count(-1)
 
-    def _settle_apart(self, confirmation: Confirmation, source: Input, entry: Entry, result: pulsar.Result) -> None:
+    def _settle_apart(
+        self, confirmation: Confirmation, inputs: list[tuple[Input, Entry]], result: pulsar.Result
+    ) -> None:
         try:
             if not confirmation.withdrawn:
-                self._settle(source, [entry], result)
+                for source, entry in inputs:
+                    self._settle(source, [entry], result)
         finally:
             self._count(-1)
 

@@ -12,7 +12,7 @@ from magnetar_instance.entries import Entry
 from magnetar_instance.figures import Figures
 from magnetar_instance.inputs import Input
 from magnetar_instance.proto.function import ATMOST_ONCE
-from magnetar_instance.publishing import Publisher
+from magnetar_instance.publishing import Apart, Publisher
 from magnetar_instance.settings import InstanceSettings
 
 
@@ -31,44 +31,54 @@ class Failures:
         self, source: Input, message: Any, entry: Entry, error: BaseException, context: FunctionContext
     ) -> None:
         """Handle an exception that the function raised."""
-        self._logger.error("the function failed on message %s", message.message_id(), exc_info=error)
-        self._figures.user_failed(error)
+        self.tell_of_function(message.message_id(), error)
         self._settle(source, message, entry, error, context)
 
     def around_function(
         self, source: Input, message: Any, entry: Entry, error: Exception, context: FunctionContext
     ) -> None:
         """Handle an exception before or after the call: reading the message, writing or sending the result."""
-        self._logger.error("message %s could not be handled", message.message_id(), exc_info=error)
-        self._count(error)
+        self.tell_around_function(message.message_id(), error)
         self._settle(source, message, entry, error, context)
 
-    def _count(self, error: Exception) -> None:
+    def tell_of_function(self, which: object, error: BaseException) -> None:
+        """Log and count an exception that the function raised."""
+        self._logger.error("the function failed on message %s", which, exc_info=error)
+        self._figures.user_failed(error)
+
+    def tell_around_function(self, which: object, error: BaseException) -> None:
+        """Log and count an exception before or after the call."""
+        self._logger.error("message %s could not be handled", which, exc_info=error)
+        self._count(error)
+
+    def _count(self, error: BaseException) -> None:
         self._figures.system_failed("".join(traceback.format_exception(error)), type(error).__name__)
 
     def _settle(
         self, source: Input, message: Any, entry: Entry, error: BaseException, context: FunctionContext
     ) -> None:
-        if self._come_again and self._given_up(message, entry, error, context):
+        if self.is_done_with(source, message, entry, error, context.apart):
             if context.confirmation is None:
                 entry.messages.append(message)
+            else:
+                entry.broken = True
             return
         entry.broken = True
         if context.confirmation is not None:
             context.confirmation.withdrawn = True
-        if self._come_again:
-            source.reject((message,))
 
-    def _given_up(self, message: Any, entry: Entry, error: BaseException, context: FunctionContext) -> bool:
-        if not self._dead_letters.are_due(message, entry):
+    def is_done_with(self, source: Input, message: Any, entry: Entry, error: BaseException, apart: Apart) -> bool:
+        """Have a message that failed come again; tells whether it was handed over to be given up instead."""
+        if not self._come_again:
             return False
-        try:
-            self._dead_letters.send(message, entry, error, context.apart)
-        except pulsar.PulsarException as failure:
-            self._logger.exception("message %s could not be sent to its dead letter topic", message.message_id())
-            self._count(failure)
-            return False
-        if context.confirmation is not None:
-            entry.broken = True
-        self._logger.error("message %s was sent to its dead letter topic", message.message_id())
-        return True
+        if self._dead_letters.are_due(message, entry):
+            try:
+                self._dead_letters.send(message, entry, error, apart)
+            except pulsar.PulsarException as failure:
+                self._logger.exception("message %s could not be sent to its dead letter topic", message.message_id())
+                self._count(failure)
+            else:
+                self._logger.error("message %s was sent to its dead letter topic", message.message_id())
+                return True
+        source.reject((message,))
+        return False

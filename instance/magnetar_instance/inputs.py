@@ -52,9 +52,9 @@ class Input:
         except pulsar.Timeout:
             return None
 
-    def arm(self, arrivals: "queue.SimpleQueue[Arrival | None]") -> None:
-        """Have the next message put into a queue."""
-        self._raw.receive_async(lambda result, message: arrivals.put(Arrival(self, result, message)))
+    def arm(self, put: "Callable[[Arrival], None]") -> None:
+        """Have the next message given to `put`, on the client's thread."""
+        self._raw.receive_async(lambda result, message: put(Arrival(self, result, message)))
 
     def acknowledge(self, identities: Iterable[Any]) -> None:
         """Acknowledge messages, or ids of theirs; those of a consumer that was closed will come again."""
@@ -119,9 +119,21 @@ class Inputs:
             message = self._empty[0].take(_PATIENCE_MS)
             if message is not None:
                 return self._empty.pop(), message
-        while self._empty:
-            self._empty.pop().arm(self._arrivals)
+        self._arm(self._arrivals.put)
         return self._arrived(timeout)
+
+    def arm(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called on the client's thread when `waiting` will find something again."""
+
+        def put(arrival: Arrival) -> None:
+            self._arrivals.put(arrival)
+            wake()
+
+        self._arm(put)
+
+    def _arm(self, put: Callable[[Arrival], None]) -> None:
+        while self._empty:
+            self._empty.pop().arm(put)
 
     def _arrived(self, timeout: float | None) -> tuple[Input, Any] | None:
         try:

@@ -9,6 +9,8 @@ import _pulsar
 
 INPUT_TOPIC = "__pfn_input_topic__"
 INPUT_ID = "__pfn_input_msg_id__"
+TRACE_NAMES = ("traceparent", "tracestate")
+"""The properties that carry W3C's trace context; they go from input to output, whatever else is forwarded."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 _OPTIONS: Mapping[str, Callable[[Any, Any], object]] = {
@@ -49,6 +51,15 @@ def id_text(serialized: bytes) -> str:
     return binascii.b2a_base64(serialized, newline=False).translate(_URL_SAFE).decode()
 
 
+def trace_of(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties among these that carry W3C's trace context."""
+    return {name: properties[name] for name in TRACE_NAMES if name in properties}
+
+
 def origin_of(message: Any) -> dict[str, str]:
-    """Return the properties that tell which input an output came from."""
-    return {INPUT_TOPIC: message.topic_name(), INPUT_ID: id_text(message.message_id().serialize())}
+    """Return the properties that tell which input an output came from, and those that carry W3C's trace context."""
+    return {
+        **trace_of(message.properties()),
+        INPUT_TOPIC: message.topic_name(),
+        INPUT_ID: id_text(message.message_id().serialize()),
+    }

@@ -22,6 +22,9 @@ A message over the broker's limit (5 MiB by default) that was sent without a cal
 after it answers Ok.
 """
 
+_Key = str | tuple[str, bool]
+"""A producer's name here: the output topic, or another topic and whether it is written as the output is."""
+
 Apart = Callable[[], Confirmation | None]
 """Gives the confirmation of the input being processed, None where there is no such input."""
 
@@ -47,8 +50,8 @@ class Publisher:
         self._sure_size = -1 if "encryption_key" in self._options else SURE_SIZE
         self._logger = logger
         self._failed = failed
-        self._producers: dict[str, Any] = {}
-        self._unflushed: dict[str, Any] = {}
+        self._producers: dict[_Key, Any] = {}
+        self._unflushed: dict[_Key, Any] = {}
         self._lock = threading.Lock()
 
     def send_result(self, message: Any, size: int, apart: Apart) -> None:
@@ -71,11 +74,18 @@ class Publisher:
         options: Mapping[str, Any] | None = None,
         compression: pulsar.CompressionType = pulsar.CompressionType.NONE,
         callback: Callable[..., None] | None = None,
+        is_result: bool = False,
+        alone: bool = False,
     ) -> None:
-        """Hand over a message to any topic; `callback` hears of its outcome. Raises the client's exceptions."""
+        """Hand over a message to any topic; `callback` hears of its outcome. Raises the client's exceptions.
+
+        A result is written as the function's output, whatever its topic. What is sent `alone` needs no flush to be
+        confirmed: its answer is one of those that `apart` waits for.
+        """
         message = build(data, properties, options)
-        producer = self._unflushed[topic] = self.producer(topic, compression)
-        if callback is None and len(data) <= self._sure_size:
+        key: _Key = (topic, is_result) if topic != self._sink else topic
+        producer = self._unflushed[key] = self.producer(key, compression)
+        if callback is None and not alone and len(data) <= self._sure_size:
             producer.send_async(message, None)
         else:
             producer.send_async(message, self._told(topic, apart(), callback))
@@ -100,22 +110,22 @@ class Publisher:
 
         return answered
 
-    def producer(self, topic: str, compression: pulsar.CompressionType = pulsar.CompressionType.NONE) -> Any:
+    def producer(self, key: _Key, compression: pulsar.CompressionType = pulsar.CompressionType.NONE) -> Any:
         """Return the client's own producer of a topic, made at the first call; results are compressed as configured.
 
         The wrapper class around it has no `flush_async` and doubles the cost of sending.
         """
         with self._lock:
-            known = self._producers.get(topic)
+            known = self._producers.get(key)
             if known is None:
-                is_sink = topic == self._sink
+                topic, is_result = (key, True) if isinstance(key, str) else key
                 made = self._client.create_producer(
                     topic,
-                    schema=self._schema if is_sink else BytesSchema(),
-                    compression_type=self._sink_compression if is_sink else compression,
+                    schema=self._schema if is_result else BytesSchema(),
+                    compression_type=self._sink_compression if is_result else compression,
                     **self._options,
                 )
-                known = self._producers[topic] = made._producer  # noqa: SLF001
+                known = self._producers[key] = made._producer  # noqa: SLF001
         return known
 
     def unflushed(self) -> list[Any]:

@@ -9,6 +9,7 @@ import pulsar
 from _pulsar import MessageBuilder
 
 from magnetar_instance import forks
+from magnetar_instance.api import Message
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.delivery import Deliveries, Policy, Round
 from magnetar_instance.entries import Entry
@@ -18,6 +19,7 @@ from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.messages import INPUT_ID, INPUT_TOPIC, id_text
+from magnetar_instance.outputs import Origin, Outputs, is_shaped
 from magnetar_instance.proto.function import ATMOST_ONCE, MANUAL, FunctionDetails
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.settings import InstanceSettings
@@ -44,6 +46,7 @@ class Runner:
         context: FunctionContext,
         inputs: Inputs,
         encode: Callable[[object], bytes | None],
+        outputs: Outputs,
         publisher: Publisher,
         figures: Figures,
         progress: Callable[[int], None],
@@ -55,7 +58,7 @@ class Runner:
         self._inputs = inputs
         self._encode = encode
         self._output = details.sink.topic
-        self._forwards_properties = details.sink.forwardSourceMessageProperty
+        self._outputs = outputs
         self._publisher = publisher
         self._figures = figures
         self._progress = progress
@@ -184,7 +187,7 @@ class Runner:
         took = time.perf_counter() - began
         if forks.current != self._pid:
             os._exit(0)
-        if result is not None and self._output and not self._publish(source, message, entry, result):
+        if result is not None and not self._publish(source, message, entry, result):
             return
         figures.processed(took)
         if context.confirmation is None:
@@ -200,14 +203,20 @@ class Runner:
 
     def _publish(self, source: Input, message: Any, entry: Entry, result: object) -> bool:
         try:
+            kind = type(result)
+            if kind is Message or (kind is list and is_shaped(result)):
+                self._outputs.send(Origin(entry.topic, entry.last, message), result, self._context.apart)
+                return True
+            if not self._output:
+                return True
             data = self._encode(result)
             if data is not None:
                 builder = MessageBuilder()
                 builder.content(data)
                 builder.property(INPUT_TOPIC, entry.topic)
                 builder.property(INPUT_ID, id_text(entry.last))
-                if self._forwards_properties:
-                    for name, value in message.properties().items():
+                if properties := message.properties():
+                    for name, value in self._outputs.carried(properties):
                         builder.property(name, value)
                 self._publisher.send_result(builder.build(), len(data), self._context.apart)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
