@@ -135,7 +135,7 @@ def _take_environment(request: SpawnRequest) -> None:
 
 
 def _write_record(path: str, request: SpawnRequest) -> None:
-    record = {**request.facts, "pid": os.getpid(), "startTime": start_time(), "bootId": _boot_id()}
+    record = {**request.facts, "pid": os.getpid(), "startTime": start_time(), "bootId": boot_id()}
     partial = f"{path}.{os.getpid()}"
     with open(partial, "w", encoding="utf-8", opener=_private) as file:
         json.dump(record, file)
@@ -158,7 +158,8 @@ def start_time(pid: int | None = None) -> int:
         return 0
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return what tells this boot of the host from every other; empty where that is not told."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
             return file.read().strip()

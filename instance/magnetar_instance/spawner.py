@@ -50,20 +50,29 @@ class Spawner:
         self._reaps = reaps
         self._mark = mark
         self._pid = os.getpid()
-        self._orphaned = False
+        self._over = False
         self._spare_for = spare_for
         self._spare: _Spare | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> None:
         """Answer requests and report ends until end of file, or the requester's death; then end what is left."""
+        self._begin()
+        self._send({"event": "ready", "pid": os.getpid()})
+        self._serve_channel()
+        if self._reaps:
+            kill_all(children_of(self._pid))
+        self._kill_marked()
+
+    def _begin(self) -> None:
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(_PARENT_GONE, self._note_orphaned)
+        signal.signal(_PARENT_GONE, self._note_over)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         if self._reaps:
             self._become_subreaper()
-        self._send({"event": "ready", "pid": os.getpid()})
-        while not self._orphaned:
+
+    def _serve_channel(self) -> None:
+        while not self._over:
             if self._spare is None and self._spare_for is not None and not self._asked():
                 self._spare = self._fork_spare(self._spare_for)
             ready, _, _ = select.select([self._channel.fileno(), self._wake_read], [], [])
@@ -71,22 +80,30 @@ class Spawner:
                 self._reap()
             if self._channel.fileno() in ready and not self._serve_one():
                 break
-        if self._reaps:
-            _kill_all(_children_of(self._pid))
+
+    def _kill_marked(self) -> None:
         if self._mark:
-            _kill_all(_marked(_MARKER + self._mark.encode()))
+            kill_all(marked(self._mark))
 
     def _asked(self) -> bool:
         """Whether a request waits: those who ask come before a spare."""
         return bool(select.select([self._channel.fileno()], [], [], 0)[0])
 
-    def _note_orphaned(self, *_: object) -> None:
-        self._orphaned = True
+    def _note_over(self, *_: object) -> None:
+        self._over = True
 
     def _serve_one(self) -> bool:
         text, received = _receive(self._channel)
-        if not text:
-            return False
+        try:
+            if text:
+                self._answer(text, received)
+            return bool(text)
+        finally:
+            for descriptor in received:
+                os.close(descriptor)
+
+    def _answer(self, text: bytes, received: list[int]) -> None:
+        """Do what a request asks for; its descriptors are closed by the caller."""
         number: object = None
         try:
             request = SpawnRequest.from_json(text, received)
@@ -98,10 +115,6 @@ class Spawner:
                 self._send({"id": number, "pid": spare.pid})
         except (ValueError, TypeError, OSError) as error:
             self._send({"id": number, "error": f"{type(error).__name__}: {error}"})
-        finally:
-            for descriptor in received:
-                os.close(descriptor)
-        return True
 
     def _start(self, request: SpawnRequest) -> int:
         if not self._reaps:
@@ -179,6 +192,9 @@ class Spawner:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
+        self._report(pid, status)
+
+    def _report(self, pid: int, status: int) -> None:
         self._send({"event": "exit", "pid": pid, "status": status})
 
     def _become_subreaper(self) -> None:
@@ -224,16 +240,16 @@ def _is_child_of(pid: int, parent: int) -> bool:
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     """Receive one request with its descriptors; an empty one is the end."""
     descriptors = array.array("i")
-    try:
-        head, ancillary, _, _ = channel.recvmsg(_HEAD.size, socket.CMSG_SPACE(_MAX_DESCRIPTORS * descriptors.itemsize))
+    space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * descriptors.itemsize)
+    text = b""
+    with contextlib.suppress(ConnectionResetError):
+        head, ancillary, _, _ = channel.recvmsg(_HEAD.size, space)
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003
         text = _exactly(channel, _HEAD.unpack(head)[0]) if len(head) == _HEAD.size else b""
-    except ConnectionResetError:
-        return b"", []
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # noqa: FBT003
     return text, list(descriptors)
 
 
@@ -248,7 +264,8 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _children_of(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process with one thread, ended ones that nobody waited for included."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123 - this process stays small
             return [int(child) for child in file.read().split()]
@@ -256,8 +273,9 @@ def _children_of(pid: int) -> list[int]:
         return []
 
 
-def _marked(mark: bytes) -> list[int]:
-    """Return the processes whose environment begins a variable with the mark."""
+def marked(text: str) -> list[int]:
+    """Return the processes whose marker begins with a text."""
+    mark = _MARKER + text.encode()
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc") if sys.platform == "linux" else ()):  # noqa: PTH208
         try:
@@ -270,7 +288,8 @@ def _marked(mark: bytes) -> list[int]:
     return found
 
 
-def _kill_all(pids: list[int]) -> None:
+def kill_all(pids: list[int]) -> None:
+    """Kill processes and the groups that they lead."""
     for pid in pids:
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -46,6 +46,10 @@ class Family:
             self._living[pid] = child
         return child
 
+    def ended(self, pid: int, status: ExitStatus) -> Child:
+        """Return a child that ended before it could be adopted."""
+        return Child(pid, early=status, pidfd=None, forget=self._forget)
+
     def note_end(self, pid: int, status: ExitStatus) -> None:
         """Note how a process ended, or an orphan that is nobody's."""
         child = self._living.get(pid)

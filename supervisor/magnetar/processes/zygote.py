@@ -40,7 +40,7 @@ class Zygote:
         """Start the zygote and hear it until it ends; cancelled, it ends it. Raises SpawnError and LauncherGoneError."""
         try:
             self._child = await self._launcher.spawn(self._wanted())
-            self._channel.theirs.close()
+            self._channel.close_theirs()
             await self._channel.read()
         finally:
             with anyio.CancelScope(shield=True):
@@ -52,7 +52,7 @@ class Zygote:
     def _wanted(self) -> Spawn:
         argv = [sys.executable, "-P", "-m", _MODULE, "--fd", _DESCRIPTOR, "--reaper", "worker"]
         argv += ["--spare-for", str(self._launcher.parent)]
-        descriptors = {_DESCRIPTOR: self._channel.theirs.fileno(), "stdout": 2, "stderr": 2}
+        descriptors = {_DESCRIPTOR: self._channel.their_descriptor, "stdout": 2, "stderr": 2}
         return Spawn(argv, self._environment, descriptors=descriptors)
 
     async def spawn(self, wanted: Spawn) -> Child:
