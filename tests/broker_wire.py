@@ -9,7 +9,9 @@ import crc32c
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer
 from magnetar_broker.connection.service import PulsarService
+from magnetar_broker.errors import StorageError
 from magnetar_broker.settings import BrokerSettings
+from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.frames import FrameReader, command_frame
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, MessageMetadata
 
@@ -133,3 +135,27 @@ async def settle(broker: Broker) -> None:
     await broker.journal.settled()
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+def entry(number: int, size: int = 400, key: str = "") -> bytes:
+    """Return a message as a producer sends it, without a checksum."""
+    metadata = MessageMetadata(producer_name="p", sequence_id=number, publish_time=1_700_000_000_000 + number)
+    if key:
+        metadata.partition_key = key
+    encoded = metadata.SerializeToString()
+    return len(encoded).to_bytes(4, "big") + encoded + b"%d" % number + b"." * size
+
+
+class Unheard:
+    """A publisher that does not care."""
+
+    def receipted(self, number: int) -> None: ...
+
+    def refused(self, error: StorageError) -> None: ...
+
+
+async def publish(topic: Topic, first: int, count: int, *, keys: int = 0) -> None:
+    """Publish messages and wait until they are durable; with `keys`, that many take turns."""
+    for number in range(first, first + count):
+        topic.publish(entry(number, key=f"k{number % keys}" if keys else ""), 1, Unheard())
+    await topic._journal.settled()

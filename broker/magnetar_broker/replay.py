@@ -1,11 +1,12 @@
 """What the journal held, taken in when the broker opens."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from magnetar_broker.store.journal import HEAD_BEGINS, HEAD_ENDS
-from magnetar_broker.store.records import Damage
+from magnetar_broker.store.columns import Run
+from magnetar_broker.store.scan import HEAD_BEGINS, HEAD_ENDS, Damage
 from magnetar_broker.tenancy import Tenancy
 from magnetar_broker.topics.topic import Topic
 
@@ -34,11 +35,27 @@ class Replay:
         self._restored = restored
         self._head: set[str] | None = None
 
-    def entry(self, topic_id: int, entry_id: int, count: int, where: int, size: int) -> None:
-        """Take an entry in; those of deleted topics are no longer wanted."""
-        topic = self._restored.with_id(topic_id)
+    def head(self, settings: Sequence[tuple[str, object]], older: Iterator[Run]) -> None:
+        """Take in all settings that there are, and the entries from before them.
+
+        Entries need their topics first; what a topic's settings say of its entries comes last.
+        """
+        for key, value in settings:
+            if not key.startswith("t/"):
+                self._setting(key, value)
+        for run in older:
+            topic = self._restored.with_id(run.topic_id)
+            if topic is not None:
+                topic.entries.replay_run(run)
+        for key, value in settings:
+            if key.startswith("t/"):
+                self._setting(key, value)
+
+    def run(self, run: Run) -> None:
+        """Take entries in; those of deleted topics are no longer wanted."""
+        topic = self._restored.with_id(run.topic_id)
         if topic is not None:
-            topic.replay_entry(entry_id, where, size, count)
+            topic.replay_run(run)
 
     def setting(self, key: str, value: object) -> None:
         """Take a setting in."""
@@ -56,7 +73,7 @@ class Replay:
     def _setting(self, key: str, value: object) -> None:
         kind, _, name = key.partition("/")
         if kind == "topic":
-            self._restored.restore_topic(name, value if isinstance(value, int) else None)
+            self._topic(name, value)
         elif kind == "t":
             number, _, rest = name.partition("/")
             topic = self._restored.with_id(int(number))
@@ -65,9 +82,12 @@ class Replay:
         else:
             self._restored.tenancy.restore(kind, name, value)
 
-    def damage(self, segment: int, path: Path, damage: Damage) -> None:
-        """Tell what was lost."""
-        del segment
+    def _topic(self, name: str, value: object) -> None:
+        self._restored.restore_topic(name, value if isinstance(value, int) else None)
+
+    def damage(self, path: Path, damage: Damage) -> None:
+        """Tell what was lost; a head that is not whole names not all that there is, and nothing is forgotten by it."""
+        self._head = None
         what = "settings or entries were lost"
         if damage.entry is not None:
             topic = self._restored.with_id(damage.entry[0])

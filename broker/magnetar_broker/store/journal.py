@@ -3,12 +3,11 @@
 At the head of each segment all settings are written again, and what is not among them is gone; so a segment is needed
 only for the entries in it. What is torn at the end of the last segment was never receipted, and is cut off. When the disk
 refuses, the files are cut back to what is durable, everyone who waits is told, and every second a fresh segment is tried
-until one is taken.
+until one is taken. A segment that gets nothing any more gets an index, which saves reading it when the journal opens.
 """
 
 import asyncio
 import logging
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,22 +16,22 @@ from pathlib import Path
 from typing import Protocol
 
 from magnetar_broker.errors import DamagedError, StorageError
+from magnetar_broker.store.opening import ReplaySink, Segment, replay
 from magnetar_broker.store.records import (
     ENTRY,
     HEAD_SIZE,
     SETTING,
-    Damage,
     body_of,
     encode_head,
     encode_setting,
     place,
     position_of,
-    scan,
     segment_of,
 )
+from magnetar_broker.store.scan import HEAD_BEGINS, HEAD_ENDS
+from magnetar_broker.store.sealing import Sealer
 
 SEGMENT_SIZE = 32 * 1024 * 1024
-HEAD_BEGINS, HEAD_ENDS = "head/begin", "head/end"
 _NAME = "journal-{:08d}.log"
 _RETRY_INTERVAL = 1.0
 _READABLE = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -48,19 +47,6 @@ class Waiter(Protocol):
 
     def failed(self, error: StorageError) -> None:
         """Take note that the record is not, and never will be."""
-
-
-class ReplaySink(Protocol):
-    """Takes in what the journal holds, oldest first."""
-
-    def entry(self, topic_id: int, entry_id: int, count: int, where: int, size: int) -> None:
-        """Take an entry; a later one with the same ids replaces it."""
-
-    def setting(self, key: str, value: object) -> None:
-        """Take a setting."""
-
-    def damage(self, segment: int, path: Path, damage: Damage) -> None:
-        """Take note of damage."""
 
 
 class Journal:
@@ -90,6 +76,7 @@ class Journal:
         self._waiters: list[Waiter] = []
         self._missed: list[tuple[str, object]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._sealer = Sealer()
         self._syncing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self.live: dict[int, int] = {}
@@ -103,26 +90,39 @@ class Journal:
         numbers = sorted(int(path.stem.split("-")[1]) for path in self._directory.glob("journal-*.log"))
         for number in numbers or [1]:
             self._open(number)
-            self._replay_segment(number, sink)
+        self._remove_lone_indexes()
+        segments = [Segment(number, self._path(number), descriptor) for number, descriptor in self._files.items()]
+        replay(segments, sink)
+        for segment in segments:
+            self._take_over(segment)
+        self._seal()
         self._sync_directory()
 
-    def _replay_segment(self, number: int, sink: ReplaySink) -> None:
-        path = self._path(number)
-        size = os.fstat(self._files[number]).st_size
-        end = 0
-        if size:
-            with mmap.mmap(self._files[number], size, access=mmap.ACCESS_READ) as data:
-                end = scan(data, _SegmentSink(number, path, sink))
-        if end < size:
-            logger.warning("%s: the last %d bytes were never written whole, and are cut off", path, size - end)
-            os.ftruncate(self._files[number], end)
-        self._ends[number] = self._durable_ends[number] = end
+    def _take_over(self, segment: Segment) -> None:
+        """Cut off what is torn, and go on with the last segment; older ones that had to be read get an index."""
+        number, torn = segment.number, segment.size - segment.end
+        if torn:
+            logger.warning("%s: the last %d bytes were never written whole, and are cut off", segment.path, torn)
+            os.ftruncate(segment.descriptor, segment.end)
+        self._ends[number] = self._durable_ends[number] = segment.end
+        if not segment.damaged and not segment.indexed:
+            self._sealer.begin(number, segment.columns, segment.end)
+
+    def _remove_lone_indexes(self) -> None:
+        """An index outlives its segment when a crash comes between: another segment may get its number."""
+        for path in self._directory.glob("journal-*.index"):
+            if not path.with_suffix(".log").exists():
+                path.unlink()
 
     def _open(self, number: int) -> None:
         self._files[number] = os.open(self._path(number), _READABLE, 0o644)
         self._ends[number] = self._durable_ends[number] = 0
         self.live.setdefault(number, 0)
         self._segment = number
+
+    def _begin(self, number: int) -> None:
+        self._open(number)
+        self._sealer.begin(number)
 
     def _path(self, number: int) -> Path:
         return self._directory / _NAME.format(number)
@@ -185,7 +185,7 @@ class Journal:
     def _roll(self) -> None:
         """Begin a new segment with all settings; what is buffered still goes to the old one."""
         try:
-            self._open(self._segment + 1)
+            self._begin(self._segment + 1)
         except OSError as error:
             # The old segment has no limit but the disk's: it grows until a new one can be had.
             logger.warning("%s: no new file: %s", self._directory, error.strerror)
@@ -214,6 +214,7 @@ class Journal:
                 self._waiters = waiters + self._waiters
                 self._fail(error)
                 break
+            self._seal()
             if self.failure is not None:
                 self._recover()
             for waiter in waiters:
@@ -230,6 +231,13 @@ class Journal:
             if not self._durable_ends[segment]:
                 self._sync_directory()
             self._durable_ends[segment] += written
+            self._sealer.written(segment, b"".join(chunks[::2]))
+
+    def _seal(self) -> None:
+        """Let the segments that get nothing any more have their indexes."""
+        for number in self._sealer.growing:
+            if number != self._segment and self._ends[number] == self._durable_ends[number]:
+                self._sealer.seal(number, self._path(number), self._ends[number])
 
     def _fail(self, error: OSError) -> None:
         """Cut the files back to what is durable, and try a new segment every second: its head has all settings."""
@@ -263,7 +271,7 @@ class Journal:
     def _try_again(self) -> None:
         try:
             self._drop_empty()
-            self._open(self._segment + 1)
+            self._begin(self._segment + 1)
         except OSError as error:
             self._fail(error)
             return
@@ -309,6 +317,7 @@ class Journal:
         os.close(self._files.pop(segment))
         for table in (self._ends, self._durable_ends, self.live):
             table.pop(segment, None)
+        self._sealer.forget(segment, self._path(segment))
         self._path(segment).unlink()
 
     async def close(self) -> None:
@@ -318,6 +327,7 @@ class Journal:
         if self._retry is not None:
             self._retry.cancel()
         self._thread.shutdown()
+        self._sealer.close()
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
@@ -336,20 +346,3 @@ class _FutureWaiter:
     def failed(self, error: StorageError) -> None:
         if not self._future.done():
             self._future.set_exception(error)
-
-
-class _SegmentSink:
-    """Gives a segment's records their places."""
-
-    def __init__(self, segment: int, path: Path, sink: ReplaySink) -> None:
-        self._segment = segment
-        self._base = place(segment, 0)
-        self._path = path
-        self._sink = sink
-        self.setting = sink.setting
-
-    def entry(self, topic_id: int, entry_id: int, count: int, position: int, size: int) -> None:
-        self._sink.entry(topic_id, entry_id, count, self._base | position, size)
-
-    def damage(self, damage: Damage) -> None:
-        self._sink.damage(self._segment, self._path, damage)

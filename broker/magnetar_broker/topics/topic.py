@@ -9,6 +9,7 @@ from typing import Protocol
 from magnetar_broker.errors import DamagedError, NotAllowedError, NotFoundError, StorageError, SubscriptionMissingError
 from magnetar_broker.names import TopicName
 from magnetar_broker.policies import EVICTION, TopicPolicies
+from magnetar_broker.store.columns import Run
 from magnetar_broker.store.journal import Journal
 from magnetar_broker.topics import compaction
 from magnetar_broker.topics.compacted import Compacted
@@ -335,13 +336,17 @@ class Topic:
 
     # The journal.
 
-    def replay_entry(self, number: int, where: int, size: int, count: int) -> None:
-        """Take in an entry that the journal holds."""
-        self.compacted.move(number, where, size)
-        self.entries.replay(number, where, size, count)
+    def replay_run(self, run: Run) -> None:
+        """Take in entries that the journal holds."""
+        if self.compacted.kept:
+            for number, where, size in zip(run.numbers, run.wheres, run.sizes, strict=True):
+                self.compacted.move(number, where, size)
+        self.entries.replay_run(run)
         self.visible = max(self.visible, self.entries.end)
-        if self.deduplication is not None and (data := self._read(number)) is not None:
-            self.deduplication.durable(sequence_of(data))
+        if self.deduplication is not None:
+            for number in run.numbers:
+                if (data := self._read(number)) is not None:
+                    self.deduplication.durable(sequence_of(data))
 
     def replay_setting(self, key: str, value: object) -> None:
         """Take in a setting that the journal holds."""

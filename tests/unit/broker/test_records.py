@@ -2,7 +2,9 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from magnetar_broker.store.records import ENTRY, HEAD_SIZE, SETTING, Damage, body_of, encode_head, encode_setting, scan
+from magnetar_broker.store.columns import Columns
+from magnetar_broker.store.records import ENTRY, HEAD_SIZE, SETTING, body_of, encode_head, encode_setting
+from magnetar_broker.store.scan import Damage, scan
 
 BODIES = st.lists(st.binary(max_size=300), min_size=1, max_size=12)
 
@@ -11,12 +13,14 @@ class Kept:
     """Keeps what a scan gives."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[int, int, int, int, int]] = []
+        self.found: list[tuple[int, int, int, int, int]] = []
         self.settings: list[tuple[str, object]] = []
         self.damages: list[Damage] = []
 
-    def entry(self, topic_id: int, entry_id: int, count: int, position: int, size: int) -> None:
-        self.entries.append((topic_id, entry_id, count, position, size))
+    def entries(self, columns: Columns) -> None:
+        self.found.extend(
+            zip(columns.topics, columns.numbers, columns.counts, columns.positions, columns.sizes, strict=True)
+        )
 
     def setting(self, key: str, value: object) -> None:
         self.settings.append((key, value))
@@ -30,7 +34,7 @@ def segment(bodies: list[bytes]) -> bytes:
 
 
 def numbers(kept: Kept) -> list[int]:
-    return [entry[1] for entry in kept.entries]
+    return [entry[1] for entry in kept.found]
 
 
 @given(BODIES)
@@ -38,7 +42,7 @@ def test_what_was_written_is_read(bodies: list[bytes]) -> None:
     """Every record comes back with its place, and the whole segment is sound."""
     data, kept = segment(bodies), Kept()
     assert scan(data, kept) == len(data)
-    assert [data[position : position + size] for *_, position, size in kept.entries] == bodies
+    assert [data[position : position + size] for *_, position, size in kept.found] == bodies
     assert kept.damages == []
 
 
@@ -49,7 +53,7 @@ def test_a_torn_tail_is_cut_after_the_last_whole_record(bodies: list[bytes], cut
     cut = min(cut, len(data))
     kept = Kept()
     end = scan(data[:cut], kept)
-    ends = [position + size for *_, position, size in kept.entries]
+    ends = [position + size for *_, position, size in kept.found]
     assert end == (ends[-1] if ends else 0)
     assert numbers(kept) == list(range(len(ends)))
     assert kept.damages == []
@@ -64,7 +68,7 @@ def test_a_flipped_bit_loses_one_record_and_is_told(bodies: list[bytes], chance:
     data[at] ^= 1 << chance.randrange(8)
     kept = Kept()
     assert scan(bytes(data), kept) == len(data)
-    assert len(kept.entries) == len(bodies) - 1
+    assert len(kept.found) == len(bodies) - 1
     assert len(kept.damages) == 1
     assert kept.damages[0].start <= at + HEAD_SIZE
     assert at < kept.damages[0].end
@@ -92,7 +96,7 @@ def test_garbage_gives_nothing_and_raises_nothing(data: bytes) -> None:
     """What was never a journal is all torn tail."""
     kept = Kept()
     assert scan(data, kept) == 0
-    assert kept.entries == []
+    assert kept.found == []
 
 
 def test_a_body_is_checked_when_it_is_read() -> None:
