@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from certificates import Authority
 from kube.bed import Room, requires_kube
 from kube.functions import access
 from magnetar.errors import StartError
@@ -101,6 +102,22 @@ async def test_credential_plugins_are_run_and_run_again(kube: Room, tmp_path: Pa
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert len(asked) == 2
     assert asked[0]["apiVersion"].endswith(version)
+
+
+async def test_a_plugin_may_answer_with_a_client_certificate(kube: Room, tmp_path: Path) -> None:
+    """One that the API server does not know is refused, and the plugin is asked for another."""
+    stranger, known = (
+        Authority(tmp_path).issue("stranger"),
+        [kube.bed.folder / "pki" / f"admin.{end}" for end in ("crt", "key")],
+    )
+    for number, (certificate, key) in enumerate((stranger, known)):
+        status = {"clientCertificateData": certificate.read_text(), "clientKeyData": key.read_text()}
+        (tmp_path / f"answer-{number}").write_text(json.dumps({"kind": "ExecCredential", "status": status}))
+    body = f"cd {tmp_path}; cat answer-0; test ! -e answer-1 || mv answer-1 answer-0"
+    async with KubernetesClient(with_plugin(kube, tmp_path, plugin(tmp_path, body))) as client:
+        for _ in range(2):
+            assert (await client.find(SERVICE, kube.namespace)).items == []
+    assert not (tmp_path / "answer-1").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ class Access:
 
 
 class Credentials:
-    """The user of a configuration; a plugin's token is kept in a private file and had anew when it is refused."""
+    """The user of a configuration; what a plugin answers is kept in private files and had anew when it is refused."""
 
     def __init__(self, config: KubeConfig) -> None:
         self._single = config.get()
@@ -82,8 +83,11 @@ class Credentials:
 
     async def __aenter__(self) -> Self:
         if self._plugin is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="magnetar-kubernetes-")
-            await self.renew()
+            with ExitStack() as stack:
+                self._folder = tempfile.TemporaryDirectory(prefix="magnetar-kubernetes-")
+                stack.callback(self._folder.cleanup)
+                await self.renew()
+                stack.pop_all()
         return self
 
     async def __aexit__(
@@ -94,8 +98,13 @@ class Credentials:
 
     @property
     def renewable(self) -> bool:
-        """Whether a refused token can be had anew from a plugin."""
+        """Whether what was refused can be had anew from a plugin."""
         return self._plugin is not None
+
+    @property
+    def by_certificate(self) -> bool:
+        """Whether the plugin answered with a client certificate: a connection keeps the one that it was opened with."""
+        return self._folder is not None and self._kept(_CERTIFICATE) is not None
 
     def config(self) -> KubeConfig:
         """Return the configuration to connect with."""
@@ -103,25 +112,38 @@ class Credentials:
         assert single is not None
         user = single.user or User()
         if self._folder is not None:
-            user = User(token_file=str(self._token_file))
+            user = User(
+                token_file=self._kept(_TOKEN), client_cert=self._kept(_CERTIFICATE), client_key=self._kept(_KEY)
+            )
         return KubeConfig.from_one(cluster=single.cluster, user=user, namespace=single.namespace, fname=single.fname)
 
-    @property
-    def _token_file(self) -> Path:
+    def _file(self, name: str) -> Path:
         assert self._folder is not None
-        return Path(self._folder.name) / "token"
+        return Path(self._folder.name) / name
+
+    def _kept(self, name: str) -> str | None:
+        file = self._file(name)
+        return str(file) if file.exists() else None
 
     async def renew(self) -> None:
-        """Run the plugin and keep its token. Raises UnreachableError with the plugin's words."""
+        """Run the plugin and keep what it answers. Raises UnreachableError with the plugin's words."""
         assert self._plugin is not None
         async with self._lock:
-            token = await anyio.to_thread.run_sync(_run_plugin, self._plugin)
-            self._token_file.touch(0o600)
-            self._token_file.write_text(token)
+            answer = await anyio.to_thread.run_sync(_run_plugin, self._plugin)
+            for key, name in _AS_FILES.items():
+                file = self._file(name)
+                file.unlink(missing_ok=True)
+                if key in answer:
+                    file.touch(0o600)
+                    file.write_text(answer[key])
 
 
-def _run_plugin(plugin: UserExec) -> str:
-    """Run a client-go credential plugin of any version and return its token."""
+_TOKEN, _CERTIFICATE, _KEY = "token", "certificate", "key"
+_AS_FILES = {"token": _TOKEN, "clientCertificateData": _CERTIFICATE, "clientKeyData": _KEY}
+
+
+def _run_plugin(plugin: UserExec) -> dict[str, str]:
+    """Run a client-go credential plugin of any version; returns its token, its client certificate and key, or both."""
     info = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
     environment = {**os.environ, "KUBERNETES_EXEC_INFO": json.dumps(info)}
     environment.update({each.name: each.value for each in plugin.env or ()})
@@ -130,7 +152,8 @@ def _run_plugin(plugin: UserExec) -> str:
         ran = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PLUGIN_SECONDS, check=True
         )
-        token = json.loads(ran.stdout)["status"]["token"]
+        status = json.loads(ran.stdout)["status"]
+        answer = {key: str(status[key]) for key in _AS_FILES if status.get(key)}
     except subprocess.CalledProcessError as error:
         words = error.stderr.decode(errors="replace").strip().splitlines()
         raise UnreachableError(
@@ -139,9 +162,11 @@ def _run_plugin(plugin: UserExec) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         hint = f" ({plugin.installHint.strip()})" if plugin.installHint else ""
         raise UnreachableError(f"the credential plugin {plugin.command} can't be run: {error}{hint}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
+        answer = {}
+    if "token" not in answer and not answer.keys() >= {"clientCertificateData", "clientKeyData"}:
         raise UnreachableError(
-            f"the credential plugin {plugin.command} did not answer with a token; client certificates are not taken"
+            f"the credential plugin {plugin.command} did not answer with a token, nor with a client certificate and its key"
         ) from None
-    worker_logger().debug("A token was had from the credential plugin.", plugin=plugin.command)
-    return str(token)
+    worker_logger().debug("Credentials were had from the plugin.", plugin=plugin.command)
+    return answer

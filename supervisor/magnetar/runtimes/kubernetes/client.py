@@ -119,15 +119,16 @@ class KubernetesClient:
                 self._credentials = await stack.enter_async_context(Credentials(self._access.config()))
             except UnreachableError as error:
                 raise StartError(str(error)) from None
-            timeout = httpx2.Timeout(_TIMEOUT)
-            config = self._credentials.config()
             try:
-                client = AsyncClient(config, timeout=timeout, field_manager=FIELD_MANAGER, trust_env=False)
+                self._client = await stack.enter_async_context(self._connection())
             except (ConfigError, OSError, ValueError) as error:
                 raise StartError(f"the Kubernetes configuration can't be used: {error}") from None
-            self._client = await stack.enter_async_context(client)
             self._stack = stack.pop_all()
         return self
+
+    def _connection(self) -> AsyncClient:
+        timeout = httpx2.Timeout(_TIMEOUT)
+        return AsyncClient(self._credentials.config(), timeout=timeout, field_manager=FIELD_MANAGER, trust_env=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -255,7 +256,7 @@ class KubernetesClient:
                 except httpx2.HTTPError as error:
                     problem = error
             if status_of(problem) == _UNAUTHORIZED and self._credentials.renewable and not renewed:
-                await self._credentials.renew()
+                await self._renew()
                 renewed = True
                 continue
             failure = translated(problem)
@@ -263,6 +264,12 @@ class KubernetesClient:
             if not isinstance(failure, UnreachableError) or attempt >= self._patience.attempts:
                 raise failure from None
             await anyio.sleep(self._patience.after(attempt - 1, retry_after(problem)))
+
+    async def _renew(self) -> None:
+        """Have credentials anew; what is under way on the old connections goes on there."""
+        await self._credentials.renew()
+        if self._credentials.by_certificate:
+            self._client = await self._stack.enter_async_context(self._connection())
 
 
 class _MissingError(KubernetesError):
