@@ -9,14 +9,18 @@ import pulsar
 from magnetar_instance.codecs import Reading, reading_of, writing_of
 from magnetar_instance.conformance import refusals
 from magnetar_instance.context import FunctionContext
+from magnetar_instance.effectively_once import OrderedRunner
+from magnetar_instance.effectively_once import refusals as order_refusals
 from magnetar_instance.errors import BootError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.outputs import Outputs
+from magnetar_instance.proto.function import EFFECTIVELY_ONCE
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
+from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.subscribing import has_queue, specs_of, subscribe
 
@@ -48,7 +52,7 @@ def assemble(
     Raises BootError for what no retry mends, PulsarException when the broker refuses or is not there.
     """
     details = settings.details
-    refused = list(refusals(details))
+    refused = [*refusals(details), *order_refusals(details)]
     if refused:
         raise BootError("; ".join(refused))
     if settings.state_storage_url:
@@ -63,12 +67,15 @@ def assemble(
         logger.error("%s", text)
         figures.system_failed(text, "publish")
 
-    publisher = Publisher(client, settings, writing.schema, function.import_module, logger, failed)
+    once = details.processingGuarantees == EFFECTIVELY_ONCE
+    publishes = SequencedPublisher if once else Publisher
+    publisher = publishes(client, settings, writing.schema, function.import_module, logger, failed)
     inputs = _subscribed(client, settings, function, readings, logger)
     context = FunctionContext(
         settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module, client
     )
-    runner = Runner(
+    runs = OrderedRunner if once else Runner
+    runner = runs(
         settings,
         function=function,
         context=context,

@@ -80,5 +80,8 @@ class Failures:
             else:
                 self._logger.error("message %s was sent to its dead letter topic", message.message_id())
                 return True
-        source.reject((message,))
+        self._again(source, message)
         return False
+
+    def _again(self, source: Input, message: Any) -> None:
+        source.reject((message,))

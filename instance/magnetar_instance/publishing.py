@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import pulsar
+from _pulsar import MessageBuilder
 from pulsar.schema import BytesSchema, Schema
 
 from magnetar_instance.delivery import Confirmation
@@ -51,8 +52,22 @@ class Publisher:
         self._logger = logger
         self._failed = failed
         self._producers: dict[_Key, Any] = {}
-        self._unflushed: dict[_Key, Any] = {}
+        self._unflushed: dict[Hashable, Any] = {}
         self._lock = threading.Lock()
+
+    def result_builder(self) -> Callable[[], Any]:
+        """Return what makes the client's builder for a result."""
+        return MessageBuilder  # type: ignore[no-any-return]
+
+    def due(self) -> float | None:
+        """Return after how many seconds `tidy` has something to do, None for never."""
+        return None
+
+    def tidy(self) -> None:
+        """Close what is not needed any more."""
+
+    def hurry(self) -> None:
+        """Wait for nothing any longer: the instance stops."""
 
     def send_result(self, message: Any, size: int, apart: Apart) -> None:
         """Hand over what the function returned, as a message of so many bytes. Raises the client's exceptions."""

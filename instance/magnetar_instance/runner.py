@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pulsar
-from _pulsar import MessageBuilder
 
 from magnetar_instance import forks
 from magnetar_instance.api import Message
@@ -60,12 +59,13 @@ class Runner:
         self._output = details.sink.topic
         self._outputs = outputs
         self._publisher = publisher
+        self._new_message = publisher.result_builder()
         self._figures = figures
         self._progress = progress
         self._at_most_once = details.processingGuarantees == ATMOST_ONCE
-        self._deliveries = Deliveries(_policy(details), self._not_delivered)
+        self._deliveries = self._make_deliveries(details)
         self._logger = context.get_logger()
-        self._failures = Failures(settings, publisher, figures, self._logger)
+        self._failures = self._make_failures(settings)
         self._pid = forks.current
         self._may_hurry = details.source.timeoutMs == 0
         self._stopping = False
@@ -74,6 +74,12 @@ class Runner:
         self._progress_due = 0.0
         self._progress_made = False
         self._told_busy = False
+
+    def _make_deliveries(self, details: FunctionDetails) -> Deliveries:
+        return Deliveries(_policy(details), self._not_delivered)
+
+    def _make_failures(self, settings: InstanceSettings) -> Failures:
+        return Failures(settings, self._publisher, self._figures, self._logger)
 
     def run(self) -> None:
         """Process until stopped; what was handed over is confirmed and acknowledged when this returns.
@@ -87,6 +93,7 @@ class Runner:
                     self._tell_busy()
                     self._round(*arrived)
                 self._tell_progress()
+                self._publisher.tidy()
         except pulsar.PulsarException:
             if not self._stopping:
                 raise
@@ -104,17 +111,19 @@ class Runner:
         # What waited may have been the call to stop: nobody would call again.
         if arrived is None and not self._stopping:
             self._deliveries.acknowledge_confirmed(then_idle=True)
-            arrived = self._inputs.next(self._progress_wait())
+            arrived = self._inputs.next(self._longest_wait())
         return arrived
 
     def stop(self) -> None:
         """Finish the message that is being processed and then no more."""
         self._stopping = True
+        self._publisher.hurry()
         self._inputs.end()
 
     def abandon(self) -> None:
         """Stop waiting for confirmations: the client is being closed."""
         self._stopping = True
+        self._publisher.hurry()
         self._deliveries.abandon()
         self._inputs.end()
 
@@ -211,7 +220,7 @@ class Runner:
                 return True
             data = self._encode(result)
             if data is not None:
-                builder = MessageBuilder()
+                builder = self._new_message()
                 builder.content(data)
                 builder.property(INPUT_TOPIC, entry.topic)
                 builder.property(INPUT_ID, id_text(entry.last))
@@ -228,6 +237,11 @@ class Runner:
         text = f"the output of {count} message(s) was not confirmed: {result}"
         self._logger.error("%s", text)
         self._figures.system_failed(text, str(result).rpartition(".")[2], count)
+
+    def _longest_wait(self) -> float | None:
+        """Return how long to wait for messages before there is something else to do; None for as long as it takes."""
+        waits = (self._progress_wait(), self._publisher.due())
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _progress_wait(self) -> float | None:
         """Return how long to wait for messages before there is progress to be told of; None for as long as it takes."""

@@ -8,6 +8,7 @@ import pytest
 from pulsar.schema import JsonSchema, Record, String
 from standalone import Standalone, standalone
 
+ECHOES = "def process(input):\n    return input\n"
 FAILS = "def process(input):\n    raise ValueError(input)\n"
 LOGS = """\
 from pulsar import Function
@@ -73,7 +74,10 @@ def test_records_go_in_and_out_by_their_schemas(worker: Standalone) -> None:
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"processingGuarantees": "EFFECTIVELY_ONCE"}, "ffectively-once"),
+        (
+            {"processingGuarantees": "EFFECTIVELY_ONCE", "output": "no-out"},
+            "de-duplication in the namespace public/default",
+        ),
         ({"windowConfig": {"windowLengthCount": 5}}, "indow"),
         ({"outputSchemaType": "DATE", "output": "no-out"}, "outputSchemaType"),
     ],
@@ -84,3 +88,27 @@ def test_what_python_has_not_is_refused_by_name(worker: Standalone, config: dict
     answer = worker.create("no", FAILS, {"inputs": ["no-in"], **config})
     assert answer.status_code == 400
     assert named in answer.json()["reason"], json.dumps(answer.json())
+
+
+@pytest.mark.parametrize("runtime", ["process", "thread"])
+def test_effectively_once_where_the_namespace_has_de_duplication(worker: Standalone, runtime: str) -> None:
+    """Created where the broker can keep the promise; a batch comes out whole, message by message, and in order."""
+    space = f"public/once-{runtime}"
+    assert worker.http.put(f"/admin/v2/namespaces/{space}", json={}).is_success
+    assert worker.http.post(f"/admin/v2/namespaces/{space}/deduplication", json=True).is_success
+    source, sink = f"persistent://{space}/in", f"persistent://{space}/out"
+    config = {
+        "inputs": [source],
+        "output": sink,
+        "processingGuarantees": "EFFECTIVELY_ONCE",
+        "customRuntimeOptions": json.dumps({"magnetar": {"runtime": runtime}}),
+    }
+    answer = worker.create(f"once-{runtime}", ECHOES, config)
+    assert answer.status_code == 204, answer.text
+    consumer = worker.client.subscribe(sink, "test")
+    producer = worker.client.create_producer(source, batching_enabled=True)
+    payloads = [b"m%03d" % number for number in range(300)]
+    for payload in payloads:
+        producer.send_async(payload, None)
+    producer.flush()
+    assert [consumer.receive(30_000).data() for _ in payloads] == payloads

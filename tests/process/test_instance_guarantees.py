@@ -13,6 +13,7 @@ import pulsar
 import pytest
 from instance_process import InstanceProcess, collect, details, produce, running, unique, until
 from magnetar_broker.testing import RunningBroker, running_broker
+from magnetar_instance.proto.function import MANUAL
 
 Launch = Callable[..., AbstractContextManager[InstanceProcess]]
 ECHO = "def process(input):\n    return input\n"
@@ -155,6 +156,27 @@ def test_threads_and_files_that_a_function_leaves_do_not_hold_its_end(launch: La
     with launch(details("threads", [source], sink), code) as instance:
         assert [message.data() for message in collect(client, sink, 2)] == [b"x", b"y"]
         assert instance.stop() == 0
+
+
+def test_manual_acknowledging_is_the_functions_own(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker
+) -> None:
+    """With MANUAL an input is done when the function says so, and not before."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "class Own:\n"
+        "    def process(self, input, context):\n"
+        "        if input != 'b':\n"
+        "            context.ack(context.get_message_id(), context.get_current_message_topic_name())\n"
+        "        return input\n"
+    )
+    function = details("own.Own", [source], sink, processingGuarantees=MANUAL)
+    for payload in (b"a", b"b", b"c"):
+        produce(client, source, [payload])
+    with launch(function, code) as instance:
+        assert len(collect(client, sink, 3)) == 3
+        assert instance.stop() == 0
+    assert backlog(pulsar_broker, source, f"public/default/{function.name}") == 1
 
 
 def test_partitioned_topics_are_read_and_written(

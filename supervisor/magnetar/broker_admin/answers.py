@@ -48,6 +48,7 @@ class TopicStats:
     messages_in: int
     publishers: tuple[PublisherStats, ...]
     subscriptions: Mapping[str, SubscriptionStats]
+    deduplicates: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def topic_stats(answer: Mapping[str, object]) -> TopicStats:
         _number(answer, "msgInCounter"),
         tuple(publishers),
         {name: _subscription(_object(each)) for name, each in subscriptions.items()},
+        _text(answer, "deduplicationStatus") == "Enabled",
     )
 
 

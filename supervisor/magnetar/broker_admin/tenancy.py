@@ -31,6 +31,15 @@ class Tenancy(BrokerCalls):
         """Create `tenant/namespace` with policies in Pulsar's JSON; False when it is there already."""
         return await self._created(namespace_path(name), json=dict(policies or {}))
 
+    async def deduplication(self, namespace: str) -> bool | None:
+        """Return whether the topics of a namespace de-duplicate; None where the broker's own setting says it."""
+        answer = (await self._call("GET", namespace_path(namespace, "/deduplication"))).text.strip()
+        return {"true": True, "false": False}.get(answer)
+
+    async def broker_configuration(self) -> dict[str, object]:
+        """Return what the broker was configured with; only superusers are told."""
+        return await self._object("/admin/v2/brokers/configuration/runtime")
+
     async def topics(self, namespace: str) -> list[str]:
         """List the persistent topics of a namespace by their full names, each partition by itself."""
         tenant, _, local = namespace.partition("/")

@@ -8,6 +8,7 @@ from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMe
 from magnetar.errors import OutOfDateError, RefusedError, RequestError
 from magnetar.functions.admission import Package, check_namespace, judge, judge_package
 from magnetar.functions.context import FunctionsContext
+from magnetar.functions.guarantees import check_guarantee
 from magnetar.functions.submission import Submission
 from magnetar.model import to_details
 from magnetar.model.names import FunctionName
@@ -23,6 +24,7 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
     await check_namespace(context, name)
     _refuse_taken(context, name)
     config, runtime = judge(context, asked)
+    await check_guarantee(context.admin, config)
     package = await judge_package(context, config, runtime, submission)
     if package is None:
         raise RefusedError("Function Package is not provided: send the code as data, or its address as url")

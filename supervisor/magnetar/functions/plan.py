@@ -7,6 +7,7 @@ from magnetar_instance.proto.function import STOPPED, FunctionMetaData
 
 from magnetar.functions.admission import check_namespace, judge, judge_package
 from magnetar.functions.context import FunctionsContext
+from magnetar.functions.guarantees import check_guarantee
 from magnetar.functions.submission import Submission
 from magnetar.functions.update import intend
 from magnetar.model import FunctionConfig, to_config, to_details
@@ -46,6 +47,7 @@ async def _create(context: FunctionsContext, name: FunctionName, submission: Sub
     asked, warnings = submission.read(name)
     await check_namespace(context, name)
     config, runtime = judge(context, asked)
+    await check_guarantee(context.admin, config)
     if await judge_package(context, config, runtime, submission) is None:
         warnings += ("no package was sent: create needs one",)
     found = tuple(changes({}, _kept(config)))

@@ -8,6 +8,7 @@ from magnetar.errors import OutOfDateError, RefusedError, RequestError
 from magnetar.functions.admission import Package, judge, judge_package, look_into
 from magnetar.functions.context import FunctionsContext, is_function
 from magnetar.functions.create import delete_package, discard, keep_credentials, place
+from magnetar.functions.guarantees import check_guarantee
 from magnetar.functions.submission import Submission
 from magnetar.model import FunctionConfig, merge, to_config, to_details
 from magnetar.model.names import FunctionName
@@ -70,6 +71,7 @@ async def intend(context: FunctionsContext, name: FunctionName, submission: Subm
     asked, warnings = submission.read(name)
     old = to_config(before.functionDetails)
     merged, runtime = judge(context, merge(old, asked))
+    await check_guarantee(context.admin, merged)
     package = await judge_package(context, merged.with_changes(jar=asked.jar), runtime, submission)
     if package is None and _reads_the_package_anew(old, merged):
         await _look_into_stored(context, before, merged, runtime)

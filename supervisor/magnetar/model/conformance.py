@@ -66,11 +66,6 @@ TABLES: dict[Runtime, dict[str, Verdict]] = {
     "PYTHON": _table(
         exposePulsarAdminClientEnabled=_ADMIN,
         resources=_PROCESS,
-        processingGuarantees=Verdict(
-            "refused",
-            "Python has ATLEAST_ONCE and ATMOST_ONCE so far",
-            _unless("ATLEAST_ONCE", "ATMOST_ONCE"),
-        ),
         timeoutMs=Verdict(
             "refused", "the Python client takes 10000 or more", lambda value: value is not None and value < _MIN_TIMEOUT
         ),

@@ -84,6 +84,10 @@ def _retries(config: FunctionConfig) -> Iterator[str]:
 def _order(config: FunctionConfig) -> Iterator[str]:
     if config.retain_key_ordering and config.processing_guarantees == "EFFECTIVELY_ONCE":
         yield "When EFFECTIVELY_ONCE is set, retainKeyOrdering can't be: EFFECTIVELY_ONCE keeps the whole order"
+    if config.runtime == "PYTHON" and config.processing_guarantees == "EFFECTIVELY_ONCE":
+        for topic, consumer in consumers(config).items():
+            if "ackTimeoutMillis" in consumer.consumer_properties:
+                yield f"ackTimeoutMillis of {topic!r} and EFFECTIVELY_ONCE don't gel well: remove one of them"
     if config.retain_key_ordering and config.retain_ordering:
         yield "Only one of retain ordering or retain key ordering can be set: remove one of them"
 
@@ -94,8 +98,6 @@ def _acknowledging(config: FunctionConfig) -> Iterator[str]:
 
 
 def _python(config: FunctionConfig) -> Iterator[str]:
-    if config.runtime == "PYTHON" and config.processing_guarantees == "EFFECTIVELY_ONCE":
-        yield "Effectively-once processing guarantees are not supported in Python so far: choose ATLEAST_ONCE"
     if config.runtime == "PYTHON" and config.window_config:
         yield "There is currently no support for windowing in Python: remove windowConfig"
 

@@ -1,0 +1,62 @@
+"""Inputs that are settled in their order: by acknowledging, in one call, all up to the last one that is confirmed."""
+
+from collections import deque
+from typing import Any
+
+import pulsar
+
+from magnetar_instance.delivery import Confirmation, Deliveries, Round
+
+
+class OrderedDeliveries(Deliveries):
+    """Settles a round when it and all before it are confirmed; after a failure none is settled any more.
+
+    What was sent after something that failed has a higher sequence id: the broker would take nothing lower any more. So
+    only a new beginning helps, at the first input that was not acknowledged.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unsettled: deque[Round] = deque()
+        self._confirmations: dict[Round, Confirmation] = {}
+        self._results: dict[Round, pulsar.Result] = {}
+        self._broken = False
+
+    def set_apart(self, round_: Round, message: Any) -> Confirmation:  # noqa: ARG002 - all belong to their round
+        """Return the confirmation of the round: no input is settled before those that came before it."""
+        return self._confirmation_of_round(round_)
+
+    def finish(self, round_: Round, producers: list[Any]) -> None:
+        """Flush the producers that the round sent to; waits while too many rounds are in flight."""
+        with self._changed:
+            self._unsettled.append(round_)
+        super().finish(round_, producers)
+
+    def _confirmation_of_round(self, round_: Round) -> Confirmation:
+        known = self._confirmations.get(round_)
+        if known is None:
+            known = self._confirmations[round_] = super()._confirmation_of_round(round_)
+        return known
+
+    def _settle_together(self, round_: Round, result: pulsar.Result) -> None:
+        with self._changed:
+            self._confirmations.pop(round_, None)
+            self._results[round_] = result
+            ready = []
+            while self._unsettled and self._unsettled[0] in self._results:
+                first = self._unsettled.popleft()
+                ready.append((first, self._results.pop(first)))
+        try:
+            for each, outcome in ready:
+                self._settle_one(each, outcome)
+        finally:
+            self._count(-1)
+
+    def _settle_one(self, round_: Round, result: pulsar.Result) -> None:
+        if result != pulsar.Result.Ok and not self._broken:
+            self._broken = True
+            if not self._abandoned:
+                self._failed(result, sum(len(entry.messages) for entry in round_.together))
+        if not self._broken:
+            last = {entry.topic: entry.messages[-1] for entry in round_.together if entry.messages}
+            round_.source.acknowledge_up_to(last.values())

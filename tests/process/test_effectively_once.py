@@ -1,0 +1,162 @@
+"""EFFECTIVELY_ONCE: every input has exactly one output, whatever ends when; outputs are counted on the topic itself."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import httpx
+import pulsar
+import pytest
+from instance_process import InstanceProcess, details, produce, until
+from magnetar_broker.testing import RunningBroker
+from magnetar_instance.proto.function import EFFECTIVELY_ONCE, FunctionDetails
+from magnetar_instance.sequences import producer_name
+
+Launch = Callable[..., AbstractContextManager[InstanceProcess]]
+ECHO = "def process(input):\n    return input\n"
+
+
+@pytest.fixture
+def space(pulsar_broker: RunningBroker) -> str:
+    """A namespace of its own with de-duplication."""
+    name = f"public/once-{uuid.uuid4().hex[:8]}"
+    assert httpx.put(f"{pulsar_broker.admin_url}/admin/v2/namespaces/{name}", json={}).is_success
+    path = f"{pulsar_broker.admin_url}/admin/v2/namespaces/{name}/deduplication"
+    assert httpx.post(path, json=True).is_success
+    return f"persistent://{name}/"
+
+
+def once(source: str, sink: str, class_name: str = "echo") -> FunctionDetails:
+    return details(class_name, [source], sink, processingGuarantees=EFFECTIVELY_ONCE)
+
+
+def partition(broker: RunningBroker, topic: str, count: int) -> None:
+    path = topic.replace("://", "/")
+    assert httpx.put(f"{broker.admin_url}/admin/v2/{path}/partitions", json=count).is_success
+
+
+def drained(broker: RunningBroker, topics: list[str], function: FunctionDetails) -> None:
+    """Wait until every input is acknowledged."""
+    subscription = f"{function.tenant}/{function.namespace}/{function.name}"
+
+    def backlog() -> int:
+        paths = (topic.replace("://", "/") for topic in topics)
+        stats = [httpx.get(f"{broker.admin_url}/admin/v2/{path}/stats").json() for path in paths]
+        return sum(each["subscriptions"][subscription]["msgBacklog"] for each in stats)
+
+    until(backlog, lambda left: left == 0)
+
+
+def contents(client: pulsar.Client, topics: list[str]) -> list[bytes]:
+    """Everything that is on some topics."""
+    found = []
+    for topic in topics:
+        reader = client.create_reader(topic, pulsar.MessageId.earliest)
+        while reader.has_message_available():
+            found.append(reader.read_next(30_000).data())
+        reader.close()
+    return found
+
+
+def partitions(topic: str, count: int) -> list[str]:
+    return [f"{topic}-partition-{number}" for number in range(count)]
+
+
+def test_kills_under_load_lose_and_double_nothing(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
+) -> None:
+    """Batched and partitioned input, killed again and again: exactly one output for each, in the order of each partition."""
+    source, sink = f"{space}in", f"{space}out"
+    partition(pulsar_broker, source, 3)
+    partition(pulsar_broker, sink, 2)
+    function = once(source, sink)
+    payloads = [b"m%05d" % number for number in range(12_000)]
+    produce(client, source, payloads)
+    for _ in range(4):
+        with launch(function, ECHO) as instance:
+            instance.until(lambda now: now.numReceived > 700)
+            instance.kill()
+    with launch(function, ECHO):
+        drained(pulsar_broker, partitions(source, 3), function)
+        seen = contents(client, partitions(sink, 2))
+    assert Counter(seen) == Counter(payloads)
+
+
+def test_two_instances_share_partitions_and_take_over(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
+) -> None:
+    """A partition that goes to another instance, while its old one lives or because it died, doubles and loses nothing."""
+    source, sink = f"{space}in", f"{space}out"
+    partition(pulsar_broker, source, 2)
+    function = once(source, sink)
+    payloads = [b"m%05d" % number for number in range(6_000)]
+    with launch(function, ECHO) as first:
+        produce(client, source, payloads[:3_000])
+        first.until(lambda now: now.numReceived > 200)
+        with launch(function, ECHO, instance_id=1) as second:
+            produce(client, source, payloads[3_000:])
+            second.until(lambda now: now.numReceived > 200)
+            first.kill()
+            drained(pulsar_broker, partitions(source, 2), function)
+            seen = contents(client, [sink])
+    assert Counter(seen) == Counter(payloads)
+
+
+def test_a_failing_message_is_tried_again_in_its_place(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
+) -> None:
+    """Nothing overtakes it, also where its result is larger than the broker takes; and it is counted and named."""
+    source, sink = f"{space}in", f"{space}out"
+    code = (
+        "import os\n"
+        "from magnetar_instance import Message\n"
+        "tries, pairs = [], []\n"
+        "def process(input):\n"
+        "    if input == 'bad':\n"
+        "        tries.append(input)\n"
+        "        if len(tries) < 3: raise ValueError('not yet')\n"
+        "        if len(tries) < 5: return os.urandom(6 << 20)\n"
+        "    if input == 'two':\n"
+        "        pairs.append(input)\n"
+        "        return [Message('two a'), Message('two b' if len(pairs) > 1 else os.urandom(6 << 20))]\n"
+        "    return input\n"
+    )
+    function = once(source, sink)
+    function.source.negativeAckRedeliveryDelayMs = 50
+    produce(client, source, [b"one", b"bad", b"two"])
+    with launch(function, code) as instance:
+        drained(pulsar_broker, [source], function)
+        status = instance.status()
+    assert contents(client, [sink]) == [b"one", b"bad", b"two a", b"two b"]
+    assert (status.numUserExceptions, status.numSystemExceptions) == (2, 3)
+    assert "MessageTooBig" in status.latestSystemExceptions[0].exceptionString
+
+
+def test_foreign_sequence_ids_are_not_taken_for_its_own(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
+) -> None:
+    """A producer name that was used with ids of another scheme is left alone: else every result would count as sent."""
+    source, sink = f"{space}in", f"{space}out"
+    produce(client, source, [b"one", b"two"])
+    reader = client.create_reader(source, pulsar.MessageId.earliest)
+    ledger = reader.read_next(30_000).message_id().ledger_id()
+    reader.close()
+    function = once(source, sink)
+    name = producer_name(f"{function.tenant}/{function.namespace}/{function.name}", source, ledger)
+    foreign = client.create_producer(sink, producer_name=name)
+    foreign.send(b"foreign", sequence_id=1 << 60)
+    foreign.close()
+    with launch(function, ECHO) as instance:
+        drained(pulsar_broker, [source], function)
+        assert "other sequence ids" in instance.log()
+    assert contents(client, [sink]) == [b"foreign", b"one", b"two"]
+
+
+def test_what_would_break_the_order_is_refused(launch: Launch, space: str) -> None:
+    """An acknowledgement time-out has messages come again out of their order: named, and not started."""
+    function = once(f"{space}in", f"{space}out")
+    function.source.timeoutMs = 20_000
+    with launch(function, ECHO, ready=False) as instance:
+        assert "source.timeoutMs is refused" in instance.wait_event("failed")["reason"]
+        assert instance.process.wait(30) == 78
