@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import traceback
 import typing
 import zipfile
@@ -14,13 +17,18 @@ from typing import Any
 
 from magnetar_instance.errors import BootError
 from magnetar_instance.functions import Process, UserFunction
+from magnetar_instance.requirements import RequirementsError, requirements_of
 from magnetar_instance.settings import InstanceSettings
 
 
-def load_function(settings: InstanceSettings) -> UserFunction:
-    """Import the function's class or module. Raises BootError with the traceback's last lines."""
+def load_function(settings: InstanceSettings, *, provided: bool = False) -> UserFunction:
+    """Import the function's class or module. Raises BootError with the traceback's last lines.
+
+    `provided` says that what the package asks for is on the path already; else it is installed for a zip, as Pulsar does,
+    from its own wheels where they are enough. For any package it is where the command line asks for it.
+    """
     target = settings.code.parent / f".{settings.code.name}.unpacked"
-    if settings.code.suffix == ".whl" and settings.dependencies.install:
+    if settings.dependencies.install or (settings.code.suffix == ".zip" and not provided):
         _install(settings, target)
     root = unpack(settings.code, target)
     sys.path.insert(0, str(root))
@@ -78,18 +86,48 @@ def last_lines(error: BaseException, count: int = 12) -> tuple[str, ...]:
 
 
 def _install(settings: InstanceSettings, target: Path) -> None:
-    """Install a wheel with what it depends on, from the indexes that were named. Raises BootError with pip's own words."""
-    wanted = settings.dependencies
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), "--upgrade"]
-    if wanted.repository:
-        command += ["--index-url", wanted.repository]
-    if wanted.extra_repository:
-        command += ["--extra-index-url", wanted.extra_repository]
-    done = subprocess.run([*command, str(settings.code)], capture_output=True, text=True, check=False)
+    """Install what a package asks for, from the indexes that were named. Raises BootError with the installer's own words."""
+    try:
+        wanted = requirements_of(settings.code)
+    except (RequirementsError, zipfile.BadZipFile, OSError) as error:
+        raise BootError(f"{settings.code.name}: {error}") from error
+    if wanted is None or not wanted.lines.strip():
+        return
+    indexes = settings.dependencies
+    options = ["--index-url", indexes.repository] if indexes.repository else []
+    options += ["--extra-index-url", indexes.extra_repository] if indexes.extra_repository else []
+    with tempfile.TemporaryDirectory(prefix="magnetar-install-") as directory:
+        path = wanted.write(settings.code, Path(directory))
+        command = [
+            *_installer(),
+            "--quiet",
+            "--target",
+            str(target.absolute()),
+            "--upgrade",
+            "--requirement",
+            str(path),
+        ]
+        own = ["--find-links", str(path.parent / "deps")] if wanted.wheels else []
+        done = _run([*command, *own, "--no-index"], directory) if own else None
+        if done is None or done.returncode != 0:
+            done = _run([*command, *own, *options], directory)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        reason = lines[-1] if lines else f"pip ended with code {done.returncode}"
-        raise BootError(f"the dependencies of {settings.code.name} can't be installed: {reason}", tuple(lines[-12:]))
+        reason = lines[-1] if lines else f"the installer ended with code {done.returncode}"
+        raise BootError(f"what {settings.code.name} asks for can't be installed: {reason}", tuple(lines[-12:]))
+    sys.path.insert(0, str(target))
+
+
+def _run(command: list[str], directory: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+
+
+def _installer() -> list[str]:
+    """Return the command of uv where there is one, else of pip."""
+    beside = str(Path(sys.executable).parent)
+    if uv := shutil.which("uv", path=os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])):
+        return [uv, "pip", "install", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install"]
 
 
 def unpack(code: Path, target: Path) -> Path:

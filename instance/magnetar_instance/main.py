@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
             settings.log_file, options.logging_config, options.logging_level, supervised=link is not None
         )
         faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR)
-        function = load_function(settings)
+        function = load_function(settings, provided=link is not None)
         reopen = log.reopen if log is not None else lambda: None
         return asyncio.run(Host(settings, options, function, link=link, reopen_log=reopen).run())
     except UsageError as error:

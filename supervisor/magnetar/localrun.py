@@ -16,6 +16,7 @@ from magnetar.config import WorkerConfig, load_config
 from magnetar.lifecycle import Phase
 from magnetar.logs import worker_logger
 from magnetar.model import FunctionConfig, infer, to_details, validate
+from magnetar.packages.environments import Environments
 from magnetar.packages.inspect import check_package
 from magnetar.processes.launcher import Launcher
 from magnetar.runtimes.process.command import log_file
@@ -24,7 +25,7 @@ from magnetar.runtimes.process.settings import Credentials
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.supervisor import Supervisor
-from magnetar.worker_settings import process_languages, process_settings, restart_policy
+from magnetar.worker_settings import environments, process_languages, process_settings, restart_policy
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class LocalRun:
             settings = replace(process_settings(worker, self._settings.environ), credentials=self._settings.credentials)
             languages = process_languages(worker, settings)
             runtime = await stack.enter_async_context(ProcessRuntime(settings, launcher, languages, logger=self._log))
-            self.instances = await stack.enter_async_context(Supervisor(self._context(worker, runtime)))
+            installed = environments(worker, launcher.spawn, self._settings.environ)
+            await installed.check(self._package, self._package.name)
+            self.instances = await stack.enter_async_context(Supervisor(self._context(worker, runtime, installed)))
             self.instances.apply({each.fqiid: each for each in self._desired()})
             self._open = stack.pop_all()
         return self
@@ -119,12 +122,13 @@ class LocalRun:
         metadata = FunctionMetaData(functionDetails=to_details(self._config), packageLocation=location)
         return [Desired(metadata, each) for each in self.instance_ids]
 
-    def _context(self, worker: WorkerConfig, runtime: ProcessRuntime) -> SupervisionContext:
+    def _context(self, worker: WorkerConfig, runtime: ProcessRuntime, installed: Environments) -> SupervisionContext:
         return SupervisionContext(
             worker_id="localrun",
             runtimes={runtime.name: runtime},
             fetch=self._fetch,
             choose=lambda _: runtime.name,
+            environment=installed.for_function,
             removed=_nothing,
             policy=restart_policy(worker),
             stop_grace=worker.magnetar.stop_grace,

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
+import anyio.to_thread
 from structlog.stdlib import BoundLogger
 
 from magnetar import worker_settings
@@ -25,6 +26,7 @@ from magnetar.health.gathering import gather
 from magnetar.health.readiness import Readiness
 from magnetar.health.worker_metrics import WorkerFigures, worker_text
 from magnetar.logs import worker_logger
+from magnetar.packages.environments import Environments
 from magnetar.packages.store import PackageStore
 from magnetar.processes.launcher import Launcher
 from magnetar.processes.subreaper import Subreaper
@@ -69,6 +71,7 @@ class Worker:
         self._started_ms = 0.0
         self._open = AsyncExitStack()
         self._threads: ThreadRuntime | None = None
+        self._environments: Environments
         self.broker: BrokerAddresses | None = None
         self.coordination: PulsarCoordination
         self.packages: PackageStore
@@ -97,6 +100,8 @@ class Worker:
                 admin, self.config.magnetar.data_directory / "packages", url_policy(self.config)
             )
             external = await self._reach_kubernetes(stack)
+            self._environments = worker_settings.environments(self.config, launcher.spawn, self._environ)
+            await anyio.to_thread.run_sync(self._environments.sweep)
             self.instances = await self._start_supervisor(stack, launcher, external)
             self.functions = FunctionsService(
                 self.coordination,
@@ -108,6 +113,7 @@ class Worker:
                 functions_settings(self.config, self._port),
                 external,
                 admit=worker_settings.process_admission(self._languages()),
+                dependencies=self._environments.check,
             )
             following = await stack.enter_async_context(ServingTasks())
             following.group.start_soon(self._follow, name="assignments")
@@ -170,6 +176,7 @@ class Worker:
             runtimes=runtimes,
             fetch=self.packages.fetch,
             choose=worker_settings.runtime_choice(self.config),
+            environment=self._environments.for_function,
             removed=self._removed,
             policy=worker_settings.restart_policy(self.config),
             stop_grace=self.config.magnetar.stop_grace,

@@ -417,10 +417,14 @@ def test_a_wheel_is_unpacked_and_its_dependencies_are_installed_only_when_asked(
         assert collect(client, sink, 1)[0].data() == b"x"
     flags = ("--install_usercode_dependencies", "True", "--dependency_repository", "http://127.0.0.1:1/")
     function = details("wheeled", [source], sink)
-    options = {"logs": tmp_path / "logs", "flags": flags, "ready": False, "environment": {"PIP_RETRIES": "0"}}
+    options = {
+        "logs": tmp_path / "logs",
+        "flags": flags,
+        "ready": False,
+        "environment": {"PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"},
+    }
     with running(function, code, pulsar_broker.service_url, **options) as instance:
         assert (
-            "the dependencies of wheeled-1.0-py3-none-any.whl can't be installed"
-            in instance.wait_event("failed")["reason"]
+            "what wheeled-1.0-py3-none-any.whl asks for can't be installed" in instance.wait_event("failed")["reason"]
         )
         assert instance.process.wait(30) == 78

@@ -56,6 +56,9 @@ class MagnetarConfig(OwnKeys):
     stall_after: float = Field(default=60, gt=0)
     stall_timeout: float = Field(default=0, ge=0)
     zygote: bool = True
+    build_from_source: bool = False
+    resolve_timeout: float = Field(default=60, gt=0)
+    install_timeout: float = Field(default=600, gt=0)
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = Field(default=4 * 2**30, gt=0)
     subreaper: bool = False

@@ -32,6 +32,9 @@ class ProcessRuntimeConfig(Keys):
     python_instance_location: Path | None = None
     log_directory: Path = Path("logs")
     extra_function_dependencies_dir: Path | None = None
+    install_user_code_dependencies: bool | None = None
+    python_dependency_repository: str | None = None
+    python_extra_dependency_repository: str | None = None
 
     @property
     def functions_log_directory(self) -> Path:

@@ -94,6 +94,8 @@ async def look_into(context: FunctionsContext, file: Path, name: str, config: Fu
         await anyio.to_thread.run_sync(check_shares_process, file, name)
     elif runtime == "process":
         await anyio.to_thread.run_sync(context.admit, to_details(config), file)
+        if language == "PYTHON":
+            await context.dependencies(file, name)
 
 
 async def _from_url(context: FunctionsContext, url: str, class_name: str | None, language: str) -> Package:

@@ -1,6 +1,6 @@
 """What every operation on functions works with."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from magnetar.supervision.base import LocalInstances
 
 Admission = Callable[[FunctionDetails, Path], None]
 """Raises RefusedError for a function, with its package, that the processes of this worker can't run."""
+DependencyCheck = Callable[[Path, str], Awaitable[None]]
+"""Raises the errors of requests for a Python package (its file, its name) whose dependencies can't be had."""
 _NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
 
 
@@ -28,11 +30,15 @@ def anything(details: FunctionDetails, package: Path) -> None:
     """Admit every function."""
 
 
+async def nothing_asked(package: Path, name: str) -> None:
+    """Admit every package, whatever it depends on."""
+
+
 @dataclass(frozen=True)
 class FunctionsContext:
     """The rooms around the functions' service; `external` is the runtime that runs functions as a whole, if one does.
 
-    `admit` judges what processes of this worker are to run.
+    `admit` judges what processes of this worker are to run, `dependencies` what Python packages depend on there.
     """
 
     coordination: Coordination
@@ -44,6 +50,7 @@ class FunctionsContext:
     settings: FunctionsSettings
     external: ExternalRuntime | None = None
     admit: Admission = anything
+    dependencies: DependencyCheck = nothing_asked
     logger: structlog.stdlib.BoundLogger = field(default_factory=worker_logger)
 
     @property

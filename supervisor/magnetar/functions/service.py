@@ -6,7 +6,14 @@ from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError, RefusedError
 from magnetar.functions import create, owners, plan, remove, restart, stats, status, trigger, update
-from magnetar.functions.context import Admission, FunctionsContext, anything, is_function
+from magnetar.functions.context import (
+    Admission,
+    DependencyCheck,
+    FunctionsContext,
+    anything,
+    is_function,
+    nothing_asked,
+)
 from magnetar.functions.peers import Peers
 from magnetar.functions.plan import Plan
 from magnetar.functions.settings import FunctionsSettings
@@ -38,9 +45,10 @@ class FunctionsService:
         external: ExternalRuntime | None = None,
         *,
         admit: Admission = anything,
+        dependencies: DependencyCheck = nothing_asked,
     ) -> None:
         self._context = FunctionsContext(
-            coordination, instances, packages, admin, client, peers, settings, external, admit
+            coordination, instances, packages, admin, client, peers, settings, external, admit, dependencies
         )
 
     @property

@@ -6,6 +6,7 @@ from magnetar_instance.errors import BootError
 from magnetar_instance.isolated_loading import refuse_dependencies
 
 from magnetar.errors import RefusedError
+from magnetar.packages.environments import refused_in_threads
 from magnetar.packages.java_archive import check_java
 from magnetar.packages.kinds import HEAD
 from magnetar.packages.programs import check_program
@@ -35,12 +36,12 @@ def check_package(path: Path, filename: str, class_name: str | None, runtime: st
 
 def check_shares_process(path: Path, filename: str) -> None:
     """Refuse a package that brings dependencies for the thread runtime: all its functions share one set of them."""
-    if PurePosixPath(filename).suffix not in ARCHIVES:
-        return
-    try:
-        refuse_dependencies(path)
-    except BootError as refused:
-        raise RefusedError(str(refused).replace(path.name, filename)) from None
+    if PurePosixPath(filename).suffix in ARCHIVES:
+        try:
+            refuse_dependencies(path)
+        except BootError as refused:
+            raise RefusedError(str(refused).replace(path.name, filename)) from None
+    refused_in_threads(path, filename)
 
 
 def package_name(given: str, class_name: str | None, runtime: str) -> str:

@@ -22,8 +22,8 @@ from magnetar.lifecycle import Phase
 class InstanceSpec:
     """All that a runtime needs to start one instance.
 
-    `package` is the function's code as a file on this host (named as it was uploaded); `function_id` and
-    `function_version` are fresh UUIDs, as Pulsar's worker sends them.
+    `package` is the function's code as a file on this host (named as it was uploaded), `environment` a directory with the
+    Python packages that it asks for; `function_id` and `function_version` are fresh UUIDs, as Pulsar's worker sends them.
     """
 
     details: FunctionDetails
@@ -31,6 +31,7 @@ class InstanceSpec:
     package: Path
     function_id: str
     function_version: str
+    environment: Path | None = None
 
     @property
     def fqfn(self) -> str:

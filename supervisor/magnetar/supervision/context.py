@@ -15,11 +15,16 @@ from magnetar.runtimes.base import ExternalRuntime, Runtime
 from magnetar.supervision.desired import Desired
 
 
+async def no_environment(details: FunctionDetails, package: Path, installing: Callable[[str], None]) -> None:
+    """Stand for a worker that installs nothing for its functions."""
+
+
 @dataclass(frozen=True)
 class SupervisionContext:
     """The surroundings of all supervised instances of one worker; times in seconds.
 
-    `fetch` brings a package onto this host; `choose` names the runtime of a function or raises RefusedError;
+    `fetch` brings a package onto this host, `environment` what it depends on, telling what is installed for it; `choose`
+    names the runtime of a function or raises RefusedError;
     `removed` is awaited once an instance that is not wanted any more has ended. `external` is the runtime that runs
     functions as a whole, if one does; `assigned` says whether any worker of the fleet has an assignment.
     """
@@ -33,6 +38,7 @@ class SupervisionContext:
     stop_grace: float
     start_timeout: float
     starts: anyio.CapacityLimiter
+    environment: Callable[[FunctionDetails, Path, Callable[[str], None]], Awaitable[Path | None]] = no_environment
     external: ExternalRuntime | None = None
     assigned: Callable[[str], bool] = lambda _: False
     health: HealthPolicy = field(default_factory=HealthPolicy)

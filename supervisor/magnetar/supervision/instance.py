@@ -4,8 +4,10 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
+from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
@@ -148,9 +150,20 @@ class SupervisedInstance:
         self._restart = parse_options(details.customRuntimeOptions).restart or "always"
         self.record.runtime = self._context.choose(details)
         package = await self._context.fetch(desired.metadata.packageLocation)
+        environment = await self._environment(details, package)
         self._fetch_failures = 0
-        spec = InstanceSpec(details, desired.instance_id, package, str(uuid.uuid4()), str(uuid.uuid4()))
+        ids = str(uuid.uuid4()), str(uuid.uuid4())
+        spec = InstanceSpec(details, desired.instance_id, package, *ids, environment)
         return self._context.runtimes[self.record.runtime], spec
+
+    async def _environment(self, details: FunctionDetails, package: Path) -> Path | None:
+        """Return what a process is given to import from; while it is installed, that is what the instance waits for."""
+        if self.record.runtime != "process":
+            return None
+        before = self.record.reason
+        found = await self._context.environment(details, package, self.record.explain)
+        self.record.reason = before
+        return found
 
     def _refuse(self, reason: str) -> None:
         self.record.move(Event.REFUSE, reason)

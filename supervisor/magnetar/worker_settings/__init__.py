@@ -4,6 +4,7 @@ from magnetar.worker_settings.broker import broker_credentials, broker_process_s
 from magnetar.worker_settings.kubernetes import KUBERNETES, kubernetes_runtime, kubernetes_settings
 from magnetar.worker_settings.policies import health_policy, restart_policy, runtime_choice
 from magnetar.worker_settings.processes import (
+    environments,
     instance_environment,
     process_admission,
     process_languages,
@@ -16,6 +17,7 @@ __all__ = [
     "broker_credentials",
     "broker_process_settings",
     "coordination_settings",
+    "environments",
     "health_policy",
     "instance_environment",
     "kubernetes_runtime",

@@ -1,12 +1,16 @@
 """What the process and thread runtimes are configured with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.settings import ClientAuth
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.packages.environments import Environments, EnvironmentSettings
+from magnetar.packages.installer import Installer
+from magnetar.processes.channel import Spawn
+from magnetar.processes.child import Child
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage
@@ -45,6 +49,27 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         credentials=credentials(config),
         zygote=config.magnetar.zygote,
     )
+
+
+def environment_settings(config: WorkerConfig) -> EnvironmentSettings:
+    """Return how the packages are installed that Python functions ask for."""
+    process = config.process_runtime
+    return EnvironmentSettings(
+        install=process.install_user_code_dependencies is not False,
+        repository=process.python_dependency_repository or "",
+        extra_repository=process.python_extra_dependency_repository or "",
+        build_from_source=config.magnetar.build_from_source,
+        resolve_timeout=config.magnetar.resolve_timeout,
+        install_timeout=config.magnetar.install_timeout,
+    )
+
+
+def environments(
+    config: WorkerConfig, spawn: Callable[[Spawn], Awaitable[Child]], environ: Mapping[str, str]
+) -> Environments:
+    """Return what resolves and installs the packages that Python functions ask for."""
+    directory = config.magnetar.data_directory.absolute() / "environments"
+    return Environments(directory, Installer(directory / "cache", spawn, environ), environment_settings(config))
 
 
 def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mapping[str, Language]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from magnetar.cli.errors import UsageError
+from magnetar.cli.functions.directory import zipped
 from magnetar.cli.functions.options import FunctionOptions
 from magnetar.cli.options import DEFAULT_NAMESPACE, DEFAULT_TENANT, Truth, split_fqfn
 from magnetar.config.errors import ConfigError
@@ -147,5 +148,7 @@ def _local(option: str, given: str, config_file: Path | None) -> Path:
     for place in places:
         if place.is_file():
             return place
+        if place.is_dir() and option == "py":
+            return zipped(place)
     kind = "a directory" if Path(given).is_dir() else "not there"
     raise UsageError(f"--{option} {given} is {kind}: give the path of a file, a URL or {_BUILTIN}name")

@@ -42,7 +42,7 @@ class FunctionOptions:
         str | None, Option("--classname", "--className", help="The class; for a file of functions, its module.")
     ] = None
     function_type: Annotated[str | None, Option("--function-type", "-t", help="A builtin function's name.")] = None
-    py: Annotated[str | None, Option("--py", help="Python: a file, a zip or a URL that the worker reads.")] = None
+    py: Annotated[str | None, Option("--py", help="Python: a file, directory, zip, wheel or URL.")] = None
     jar: Annotated[str | None, Option("--jar", help="Java: a jar, a nar, a URL or builtin://name.")] = None
     go: Annotated[str | None, Option("--go", help="Go: an executable or a URL.")] = None
     inputs: Annotated[str | None, Option("--inputs", "-i", help="Topics to read, with commas between them.")] = None

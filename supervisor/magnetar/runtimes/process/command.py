@@ -76,16 +76,15 @@ def _flag(value: bool) -> str:  # noqa: FBT001
     return "true" if value else "false"
 
 
-def python_environment(settings: ProcessSettings) -> dict[str, str]:
-    """Return the environment: the extra dependencies stand before the inherited PYTHONPATH, of which nothing is lost.
+def python_environment(settings: ProcessSettings, own: Path | None = None) -> dict[str, str]:
+    """Return the environment: a function's `own` packages, the extra dependencies, then the inherited PYTHONPATH.
 
     Pulsar's worker sets PYTHONPATH to a literal `${PYTHONPATH}:<dir>`, which no shell ever expands.
     """
     environment = dict(settings.environment)
-    if settings.extra_dependencies is not None:
-        inherited = environment.get("PYTHONPATH", "")
-        paths = [str(settings.extra_dependencies), *filter(None, [inherited])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    first = [str(each) for each in (own, settings.extra_dependencies) if each is not None]
+    if first:
+        environment["PYTHONPATH"] = os.pathsep.join([*first, *filter(None, [environment.get("PYTHONPATH", "")])])
     return environment
 
 

@@ -31,7 +31,7 @@ class PythonLanguage:
         arguments = python_arguments(self.settings, spec, place)
         return Launch(
             argv=python_command(spec, location or OWN_LAUNCHER, arguments),
-            environment=python_environment(self.settings),
+            environment=python_environment(self.settings, spec.environment),
             output=place.log_file,
             forked_argv=[str(OWN_LAUNCHER), *arguments] if ours and not spec.details.runtimeFlags.strip() else None,
             linked=ours,

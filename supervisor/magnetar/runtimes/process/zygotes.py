@@ -15,6 +15,8 @@ from magnetar.processes.child import Child
 from magnetar.processes.launcher import CLEAN_NAMES, Launcher
 from magnetar.processes.zygote import Zygote
 
+_MOST = 8
+"""Zygotes beyond these many end, the longest unused first; the instances that they forked go on."""
 _SOON = 5.0
 """A zygote that ended within so many seconds is not started again before an instance asks for it."""
 
@@ -53,6 +55,9 @@ class Zygotes:
         if kept is None:
             kept = self._kept[key] = _Kept(Zygote(self._launcher, clean), modules, anyio.CancelScope())
             self._group.start_soon(self._run, key, kept, name="zygote")
+        self._kept[key] = self._kept.pop(key)
+        for unused in list(self._kept)[:-_MOST]:
+            self._kept.pop(unused).scope.cancel()
         return kept.zygote
 
     async def _run(self, key: tuple[tuple[str, str], ...], kept: _Kept) -> None:
