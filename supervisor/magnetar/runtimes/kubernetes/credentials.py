@@ -21,7 +21,7 @@ from magnetar.runtimes.kubernetes.auth import (
 )
 from magnetar.runtimes.kubernetes.client import SECRET, KubernetesClient, Manifest
 from magnetar.runtimes.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
-from magnetar.runtimes.kubernetes.manifests import CLUSTER_ANNOTATION
+from magnetar.runtimes.kubernetes.manifests import FLEET_ANNOTATION
 from magnetar.runtimes.kubernetes.namespace import FUNCTIONS
 from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION
 
@@ -30,14 +30,14 @@ _TRIES = 5
 
 
 class CredentialStore:
-    """Keeps credentials of one Pulsar cluster's functions; `certificates` is the file that the broker is trusted by."""
+    """Keeps credentials of one fleet's functions; `certificates` is the file that the broker is trusted by."""
 
     def __init__(
-        self, client: KubernetesClient, provider: KubernetesFunctionAuthProvider, cluster: str, certificates: str
+        self, client: KubernetesClient, provider: KubernetesFunctionAuthProvider, fleet: str, certificates: str
     ) -> None:
         self._client = client
         self._provider = provider
-        self._cluster = cluster
+        self._fleet = fleet
         self._certificates = Path(certificates) if certificates else None
         self._log = worker_logger()
 
@@ -53,7 +53,7 @@ class CredentialStore:
                 await self._client.delete(SECRET, namespace, known)
             return None
         secret["metadata"]["namespace"] = namespace
-        secret["metadata"]["annotations"][CLUSTER_ANNOTATION] = self._cluster
+        secret["metadata"]["annotations"][FLEET_ANNOTATION] = self._fleet
         if known is not None:
             secret["metadata"]["name"] = known
             await self._client.apply(secret)
@@ -101,7 +101,7 @@ class CredentialStore:
             await self._client.delete(SECRET, namespace, name)
 
     async def strays(self, namespace: str, known: frozenset[str]) -> list[str]:
-        """Return the Secrets of functions of this Pulsar cluster that are not known."""
+        """Return the Secrets of functions of this fleet that are not known."""
         return await self._kept(namespace, lambda owner: owner not in known)
 
     async def delete(self, namespace: str, names: Iterable[str]) -> None:
@@ -120,7 +120,7 @@ class CredentialStore:
 
     def _is_ours(self, secret: Manifest) -> bool:
         annotations = secret["metadata"].get("annotations", {})
-        ours: bool = annotations.get(CLUSTER_ANNOTATION) == self._cluster
+        ours: bool = annotations.get(FLEET_ANNOTATION) == self._fleet
         return ours and NAME_ANNOTATION in annotations
 
 

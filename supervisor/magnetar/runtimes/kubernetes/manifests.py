@@ -28,8 +28,8 @@ SUBMITTED_ANNOTATION = "magnetar/submitted"
 """Tells a restarted worker that a function is there as it should be, whatever became of the worker's own settings."""
 TEMPLATE_ANNOTATION = "magnetar/template"
 """Digest of the pods' template without the parallelism, a colon, the parallelism that the pods were told."""
-CLUSTER_ANNOTATION = "magnetar/cluster"
-"""Holds the name of the Pulsar cluster, so that workers of two clusters leave each other's objects alone."""
+FLEET_ANNOTATION = "magnetar/fleet"
+"""Says whose the object is, so that workers of two fleets leave each other's objects alone."""
 _IDENTITY = uuid.UUID("6f1f9d1c-4b84-5f0e-9b3d-0a5d6a3b5f10")
 _NODE_PROBLEMS = (
     "node.kubernetes.io/not-ready",
@@ -114,7 +114,7 @@ class _Builder:
         finished = copy.deepcopy(manifest)
         metadata = finished["metadata"]
         metadata.update(name=self._name, namespace=self._namespace)
-        own = {NAME_ANNOTATION: self._spec.fqfn, CLUSTER_ANNOTATION: self._settings.cluster, **notes}
+        own = {NAME_ANNOTATION: self._spec.fqfn, FLEET_ANNOTATION: self._settings.fleet, **notes}
         metadata["annotations"] = {**metadata.get("annotations", {}), **own}
         return finished
 

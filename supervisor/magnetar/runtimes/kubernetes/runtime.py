@@ -27,8 +27,8 @@ from magnetar.runtimes.kubernetes.explanations import Explanations, event_time
 from magnetar.runtimes.kubernetes.following import ConfigMapFollower
 from magnetar.runtimes.kubernetes.instances import Resolver, by_name
 from magnetar.runtimes.kubernetes.manifests import (
-    CLUSTER_ANNOTATION,
     CONTAINER,
+    FLEET_ANNOTATION,
     SUBMITTED_ANNOTATION,
     Extensions,
     build,
@@ -70,7 +70,7 @@ class KubernetesRuntime:
         self._strays: set[tuple[str, str]] = set()
         self._submitter = Submitter(self._client, settings.keys.grace_period_seconds)
         trusted = settings.credentials.tls_trust_cert_path if settings.credentials else ""
-        self._credentials = CredentialStore(self._client, self._extensions.auth, settings.cluster, trusted)
+        self._credentials = CredentialStore(self._client, self._extensions.auth, settings.fleet, trusted)
         self._tasks = ServingTasks()
         self._log = worker_logger()
 
@@ -293,7 +293,7 @@ class KubernetesRuntime:
                 yield room, job
 
     def _is_ours(self, job: Job) -> bool:
-        return bool(job.fqfn) and job.annotations.get(CLUSTER_ANNOTATION) == self._settings.cluster
+        return bool(job.fqfn) and job.annotations.get(FLEET_ANNOTATION) == self._settings.fleet
 
     async def _room(self, namespace: str) -> Namespace:
         if namespace not in self._rooms:

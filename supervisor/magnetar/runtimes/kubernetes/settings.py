@@ -47,6 +47,11 @@ class KubernetesSettings:
     java_arguments: tuple[str, ...] = ()
 
     @property
+    def fleet(self) -> str:
+        """What marks an object as one of this fleet's: many clusters are called standalone, but none shares its broker."""
+        return f"{self.cluster} at {self.service_url}"
+
+    @property
     def broker_url(self) -> str:
         """The broker's address for the pods."""
         return self.keys.pulsar_service_url or self.service_url
