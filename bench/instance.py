@@ -19,6 +19,8 @@ from magnetar_broker.testing import RunningBroker, running_broker
 from bench.report import Figure
 
 EXCLAIM = "def process(input):\n    return input + '!'\n"
+WAITS = "import time\ndef process(input):\n    time.sleep(0.01)\n    return input\n"
+AWAITS = "import asyncio\nasync def process(input):\n    await asyncio.sleep(0.01)\n    return input\n"
 OBVIOUS = """
 import sys
 import pulsar
@@ -58,6 +60,7 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
         bench.fill()
         pairs = [(bench.obvious(), bench.instance()) for _ in range(options.rounds)]
         latencies = bench.latencies()
+        one_by_one, at_once = bench.waiting(WAITS, 200), bench.waiting(AWAITS, 20_000)
     rates = [mine.rate / bare.rate for bare, mine in pairs]
     costs = [mine.cpu / bare.cpu for bare, mine in pairs]
     return [
@@ -68,6 +71,9 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
         Figure("instance over obvious loop, rate", tuple(rates), "", ">= 3"),
         Figure("instance over obvious loop, CPU", tuple(costs), "", "<= 0.45"),
         *latencies,
+        Figure("waits 10 ms, one after the other", (one_by_one,), "messages/s"),
+        Figure("awaits 10 ms, 1,000 in flight", (at_once,), "messages/s", ">= 50 times"),
+        Figure("in flight over one after the other", (at_once / one_by_one,), "", ">= 50"),
     ]
 
 
@@ -148,6 +154,27 @@ class InstanceBench:
             Figure("two bare hops, 200 messages/s", tuple(bare), "ms"),
             Figure("through the instance, 200 messages/s", tuple(through), "ms", "two bare hops + 2"),
         ]
+
+    def waiting(self, code: str, count: int) -> float:
+        """Measure how many of so many messages a function that waits 10 ms takes in a second."""
+        name = f"waits{uuid.uuid4().hex[:8]}"
+        (self._folder / f"{name}.py").write_text(code)
+        source, sink = unique("in"), unique("out")
+        client = self._client()
+        producer = client.create_producer(source, batching_enabled=True, block_if_queue_full=True)
+        for number in range(count):
+            producer.send_async(b"%d" % number, None)
+        producer.flush()
+        consumer = client.subscribe(sink, "count")
+        function = details(name, [source], sink)
+        with running(function, self._folder / f"{name}.py", self._broker.service_url, logs=self._folder):
+            consumer.receive(30_000)
+            began = time.perf_counter()
+            for _ in range(count - 1):
+                consumer.receive(30_000)
+            took = time.perf_counter() - began
+        client.close()
+        return (count - 1) / took
 
     def _client(self) -> pulsar.Client:
         return pulsar.Client(self._broker.service_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))

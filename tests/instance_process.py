@@ -38,7 +38,7 @@ def details(class_name: str, inputs: list[str], output: str = "", **fields: Any)
     return FunctionDetails(
         tenant="public",
         namespace="default",
-        name=f"f{uuid.uuid4().hex[:8]}",
+        name=fields.pop("name", f"f{uuid.uuid4().hex[:8]}"),
         className=class_name,
         runtime="PYTHON",
         autoAck=fields.pop("autoAck", True),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pulsar
 
 from magnetar_instance.codecs import Reading, reading_of, writing_of
+from magnetar_instance.concurrent.assembly import Parts, concurrent_runner, is_concurrent
+from magnetar_instance.concurrent.assembly import refusals as form_refusals
+from magnetar_instance.concurrent.runner import ConcurrentRunner
 from magnetar_instance.conformance import refusals
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.effectively_once import OrderedRunner
@@ -24,6 +27,8 @@ from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.subscribing import has_queue, specs_of, subscribe
 
+AnyRunner = Runner | ConcurrentRunner
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -31,7 +36,7 @@ class Assembly:
 
     inputs: Inputs
     publisher: Publisher
-    runner: Runner
+    runner: AnyRunner
 
     def close(self) -> None:
         """Close producers and consumers."""
@@ -45,14 +50,14 @@ def assemble(
     function: UserFunction,
     figures: Figures,
     logger: logging.Logger,
-    progress: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> Assembly:
     """Subscribe to the inputs and put everything together.
 
     Raises BootError for what no retry mends, PulsarException when the broker refuses or is not there.
     """
     details = settings.details
-    refused = [*refusals(details), *order_refusals(details)]
+    refused = [*refusals(details), *order_refusals(details), *form_refusals(details, function)]
     if refused:
         raise BootError("; ".join(refused))
     if settings.state_storage_url:
@@ -74,6 +79,10 @@ def assemble(
     context = FunctionContext(
         settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module, client
     )
+    outputs = Outputs(details, writing.encode, publisher)
+    parts = Parts(settings, function, context, inputs, outputs, publisher, figures, progress)
+    if is_concurrent(function):
+        return Assembly(inputs, publisher, concurrent_runner(parts))
     runs = OrderedRunner if once else Runner
     runner = runs(
         settings,
@@ -81,7 +90,7 @@ def assemble(
         context=context,
         inputs=inputs,
         encode=writing.encode,
-        outputs=Outputs(details, writing.encode, publisher),
+        outputs=outputs,
         publisher=publisher,
         figures=figures,
         progress=progress,

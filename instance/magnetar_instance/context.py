@@ -17,11 +17,14 @@ from magnetar_instance.messages import origin_of
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.secrets import Secrets
 from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
-from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.settings import PENDING_KEY, InstanceSettings
 
 
 class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no types
     """The context of one instance; `current` is the message being processed, set by the runner alone."""
+
+    _alone = False
+    """Whether what is published is confirmed by itself, and not by the flush of its round."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         self._logger = logger
         self._acknowledge = acknowledge
         self._user_config: dict[str, Any] = json.loads(details.userConfig) if details.userConfig else {}
+        self._user_config.pop(PENDING_KEY, None)
         self._secrets_map: dict[str, Any] = json.loads(details.secretsMap) if details.secretsMap else {}
 
     # What the runner does.
@@ -202,6 +206,7 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
             options=options,
             compression=compression_type or pulsar.CompressionType.NONE,
             callback=callback,
+            alone=self._alone,
         )
 
     def _serde(self, class_name: str) -> SerDe:

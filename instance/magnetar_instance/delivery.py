@@ -20,6 +20,7 @@ import pulsar
 
 from magnetar_instance.entries import DoneParts, Entry
 from magnetar_instance.inputs import Input
+from magnetar_instance.proto.function import ATMOST_ONCE, MANUAL, FunctionDetails
 
 ROUNDS_IN_FLIGHT = 4
 
@@ -72,6 +73,13 @@ class Policy:
 
     acknowledges: bool = True
     rejects: bool = True
+
+
+def policy_of(details: FunctionDetails) -> Policy:
+    """Return the policy of a function's guarantee."""
+    if details.processingGuarantees == ATMOST_ONCE:
+        return Policy(acknowledges=False, rejects=False)
+    return Policy(acknowledges=details.autoAck and details.processingGuarantees != MANUAL)
 
 
 class Deliveries:
@@ -175,6 +183,11 @@ class Deliveries:
         with self._changed:
             self._changed.wait_for(lambda: self._in_flight <= most or self._abandoned, timeout)
             return self._in_flight <= most
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether `abandon` was called."""
+        return self._abandoned
 
     def abandon(self) -> None:
         """Let nobody wait any longer: the client is being closed."""

@@ -85,3 +85,10 @@ class Failures:
 
     def _again(self, source: Input, message: Any) -> None:
         source.reject((message,))
+
+
+def tell_undelivered(figures: Figures, logger: logging.Logger, result: pulsar.Result, count: int) -> None:
+    """Log and count outputs that the broker did not confirm."""
+    text = f"the output of {count} message(s) was not confirmed: {result}"
+    logger.error("%s", text)
+    figures.system_failed(text, str(result).rpartition(".")[2], count)

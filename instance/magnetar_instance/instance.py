@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pulsar
 
-from magnetar_instance.assembly import assemble
+from magnetar_instance.assembly import AnyRunner, assemble
 from magnetar_instance.client import connect
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.log_topic import LogTopic
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
-from magnetar_instance.runner import Runner
 from magnetar_instance.settings import InstanceSettings
 
 Notify = Callable[[str, dict[str, object]], None]
@@ -37,7 +36,7 @@ class Instance:
         self._figures = Figures(settings)
         self._lock = threading.Lock()
         self._client: pulsar.Client | None = None
-        self._runner: Runner | None = None
+        self._runner: AnyRunner | None = None
         self._stopping = False
         self._ended = False
 
@@ -96,9 +95,8 @@ class Instance:
         finally:
             assembly.close()
 
-    def _tell_progress(self, at_work: int) -> None:
-        came_back = self._figures.received
-        self._notify("progress", {"received": came_back + at_work, "processed": came_back})
+    def _tell_progress(self, received: int, came_back: int) -> None:
+        self._notify("progress", {"received": received, "processed": came_back})
 
     def stop(self) -> None:
         """Finish what is in flight; `run` returns soon after, but for a function that does not come back.

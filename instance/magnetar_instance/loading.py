@@ -1,14 +1,12 @@
 """The user's code of a process of its own: first on sys.path, imported by its own name."""
 
 import importlib
-import inspect
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import traceback
-import typing
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from magnetar_instance.errors import BootError
-from magnetar_instance.functions import Process, UserFunction
+from magnetar_instance.functions import Process, UserFunction, annotations_of
 from magnetar_instance.requirements import RequirementsError, requirements_of
 from magnetar_instance.settings import InstanceSettings
 
@@ -43,22 +41,12 @@ def function_of(
     module_name, separator, name = class_name.rpartition(".")
     try:
         process = _of_class(load(module_name), name, class_name) if separator else _native(load(class_name))
-        input_type, output_type = _annotations(process)
+        input_type, output_type = annotations_of(process)
         return UserFunction(process, bool(separator), load, close, input_type, output_type)
     except BootError:
         raise
     except Exception as error:
         raise BootError(f"{type(error).__name__}: {error}", last_lines(error)) from error
-
-
-def _annotations(process: Process) -> tuple[object, object]:
-    """Return what the input and the result are annotated with; None for what is not, or can't be resolved."""
-    try:
-        parameters = list(inspect.signature(process).parameters)
-        hints = typing.get_type_hints(process)
-    except (TypeError, ValueError, NameError):
-        return None, None
-    return hints.get(parameters[0]) if parameters else None, hints.get("return")
 
 
 def _native(module: ModuleType) -> Process:

@@ -35,9 +35,9 @@ class Outputs:
     def send(self, origin: Origin, result: object, apart: Apart) -> None:
         """Hand over a result. Raises what the client and a SerDe raise, and TypeError for a Message that can't be."""
         for message in _messages(result):
-            data = self._encode(message.value)
             topic = message.topic or self._topic
-            if data is None or not topic:
+            data = self._encode(message.value) if topic else None
+            if data is None:
                 continue
             properties = {**self._properties_of(origin), **message.properties}
             options = {

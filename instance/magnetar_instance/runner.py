@@ -10,16 +10,16 @@ import pulsar
 from magnetar_instance import forks
 from magnetar_instance.api import Message
 from magnetar_instance.context import FunctionContext
-from magnetar_instance.delivery import Deliveries, Policy, Round
+from magnetar_instance.delivery import Deliveries, Round, policy_of
 from magnetar_instance.entries import Entry
 from magnetar_instance.errors import FunctionExitError
-from magnetar_instance.failures import Failures
+from magnetar_instance.failures import Failures, tell_undelivered
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.messages import INPUT_ID, INPUT_TOPIC, id_text
 from magnetar_instance.outputs import Origin, Outputs, is_shaped
-from magnetar_instance.proto.function import ATMOST_ONCE, MANUAL, FunctionDetails
+from magnetar_instance.proto.function import ATMOST_ONCE, FunctionDetails
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.settings import InstanceSettings
 
@@ -48,7 +48,7 @@ class Runner:
         outputs: Outputs,
         publisher: Publisher,
         figures: Figures,
-        progress: Callable[[int], None],
+        progress: Callable[[int, int], None],
     ) -> None:
         details = settings.details
         self._process = function.process
@@ -76,7 +76,7 @@ class Runner:
         self._told_busy = False
 
     def _make_deliveries(self, details: FunctionDetails) -> Deliveries:
-        return Deliveries(_policy(details), self._not_delivered)
+        return Deliveries(policy_of(details), self._not_delivered)
 
     def _make_failures(self, settings: InstanceSettings) -> Failures:
         return Failures(settings, self._publisher, self._figures, self._logger)
@@ -234,9 +234,7 @@ class Runner:
         return True
 
     def _not_delivered(self, result: pulsar.Result, count: int) -> None:
-        text = f"the output of {count} message(s) was not confirmed: {result}"
-        self._logger.error("%s", text)
-        self._figures.system_failed(text, str(result).rpartition(".")[2], count)
+        tell_undelivered(self._figures, self._logger, result, count)
 
     def _longest_wait(self) -> float | None:
         """Return how long to wait for messages before there is something else to do; None for as long as it takes."""
@@ -251,17 +249,11 @@ class Runner:
         """Tell of the message that is about to be processed: should the function never come back, this is the last word."""
         if not self._told_busy:
             self._told_busy = True
-            self._progress(1)
+            self._progress(self._figures.received + 1, self._figures.received)
 
     def _tell_progress(self) -> None:
         now = time.monotonic()
         if self._progress_made and now >= self._progress_due:
             self._progress_made = self._told_busy = False
             self._progress_due = now + _PROGRESS_INTERVAL
-            self._progress(0)
-
-
-def _policy(details: FunctionDetails) -> Policy:
-    if details.processingGuarantees == ATMOST_ONCE:
-        return Policy(acknowledges=False, rejects=False)
-    return Policy(acknowledges=details.autoAck and details.processingGuarantees != MANUAL)
+            self._progress(self._figures.received, self._figures.received)

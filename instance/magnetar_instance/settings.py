@@ -1,9 +1,14 @@
 """What one instance is: the function, which of its instances, and where the broker is."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
+
+DEFAULT_PENDING = 1000
+PENDING_KEY = "__MAX_PENDING_ASYNC_REQUESTS__"
+"""In the user config: a function's own `maxPendingAsyncRequests`, which its details have no field for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,13 @@ class InstanceSettings:
     def fqfn(self) -> str:
         """The function's name as `tenant/namespace/name`."""
         return f"{self.details.tenant}/{self.details.namespace}/{self.details.name}"
+
+    @property
+    def most_pending(self) -> int:
+        """How many messages an `async def` function has at a time."""
+        values = json.loads(self.details.userConfig) if self.details.userConfig else {}
+        own = values.get(PENDING_KEY)
+        return own if isinstance(own, int) and own > 0 else DEFAULT_PENDING
 
     @property
     def fqiid(self) -> str:

@@ -51,7 +51,8 @@ async def check_namespace(context: FunctionsContext, name: FunctionName) -> None
 
 def judge(context: FunctionsContext, config: FunctionConfig) -> tuple[FunctionConfig, str]:
     """Return the config as it will be and its runtime. Raises RefusedError."""
-    inferred = infer(config, forwards_properties=context.settings.forwards_properties)
+    settings = context.settings
+    inferred = infer(config, forwards_properties=settings.forwards_properties, pending=settings.pending)
     validate(inferred)
     if (inferred.parallelism or 1) > MAX_PARALLELISM:
         raise RefusedError(f"Function parallelism must be at most {MAX_PARALLELISM}: it is {inferred.parallelism}")

@@ -18,6 +18,7 @@ class FunctionsSettings:
     runtimes: tuple[str, ...] = ("process", "thread")
     default_runtime: str = "process"
     forwards_properties: bool = True
+    pending: int = 1000
     trigger_timeout: float = 30.0
 
     def runtime_of(self, details: FunctionDetails) -> str:
@@ -32,6 +33,7 @@ def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
         runtimes=config.magnetar.runtimes,
         default_runtime=config.runtime,
         forwards_properties=config.forward_source_message_property,
+        pending=config.max_pending_async_requests,
     )
 
 

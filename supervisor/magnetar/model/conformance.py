@@ -65,6 +65,7 @@ _MIN_TIMEOUT = 10_000
 TABLES: dict[Runtime, dict[str, Verdict]] = {
     "PYTHON": _table(
         exposePulsarAdminClientEnabled=_ADMIN,
+        maxPendingAsyncRequests=HONOURED,
         resources=_PROCESS,
         timeoutMs=Verdict(
             "refused", "the Python client takes 10000 or more", lambda value: value is not None and value < _MIN_TIMEOUT

@@ -16,6 +16,7 @@ from magnetar_instance.proto.function import (
     SinkSpec,
     SourceSpec,
 )
+from magnetar_instance.settings import DEFAULT_PENDING, PENDING_KEY
 from pydantic import ValidationError
 
 from magnetar.errors import RefusedError
@@ -64,6 +65,8 @@ def to_details(config: FunctionConfig) -> FunctionDetails:
             maxMessageRetries=config.max_message_retries, deadLetterTopic=config.dead_letter_topic or ""
         )
         details.retryDetails.CopyFrom(retries)
+    if config.runtime == "PYTHON" and config.max_pending_async_requests not in (None, DEFAULT_PENDING):
+        details.userConfig = _json({**(config.user_config or {}), PENDING_KEY: config.max_pending_async_requests})
     if config.window_config:
         _put_window(details, config, config.window_config)
     return details
@@ -218,6 +221,6 @@ def _put_window(details: FunctionDetails, config: FunctionConfig, window: Window
             "processing_guarantees": config.processing_guarantees or "ATLEAST_ONCE",
         }
     ).model_dump(mode="json", by_alias=True, exclude_none=True)
-    details.userConfig = _json({**(config.user_config or {}), WINDOW_KEY: inner})
+    details.userConfig = _json({**json.loads(details.userConfig or "{}"), WINDOW_KEY: inner})
     details.className = WINDOW_EXECUTOR
     details.MergeFrom(FunctionDetails(processingGuarantees="MANUAL"))

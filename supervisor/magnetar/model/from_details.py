@@ -12,6 +12,7 @@ from magnetar_instance.proto.function import (
     FunctionDetails,
     ProducerSpec,
 )
+from magnetar_instance.settings import PENDING_KEY
 
 from magnetar.model.details import BUILTIN, WINDOW_EXECUTOR, WINDOW_KEY
 from magnetar.model.function import FunctionConfig
@@ -32,7 +33,7 @@ _RUNTIMES = enum_values("proto.FunctionDetails.Runtime")
 _FAILURE_ACTIONS = enum_values("proto.CryptoSpec.FailureAction")
 
 LOSSES: dict[str, str] = {
-    "maxPendingAsyncRequests": "the message has no field for it: the worker's own key of that name rules",
+    "maxPendingAsyncRequests": "a Python function's own comes back; for Java the worker's key of that name rules",
     "exposePulsarAdminClientEnabled": "the message has no field for it: the worker's exposeAdminClientEnabled rules",
     "fqfn": "it comes back as tenant, namespace and name",
     "jar": "the package is known by its location; a builtin's name comes back",
@@ -52,6 +53,7 @@ def to_config(details: FunctionDetails) -> FunctionConfig:
     """Return the config that a function's details hold; `LOSSES` names the fields that come back otherwise."""
     source, sink = details.source, details.sink
     user_config, window = _user_config(details)
+    pending = user_config.pop(PENDING_KEY, None)
     retries = details.retryDetails if details.HasField("retryDetails") else None
     guarantees = _name(_GUARANTEES, details.processingGuarantees)
     if window and window.processing_guarantees:
@@ -78,6 +80,7 @@ def to_config(details: FunctionDetails) -> FunctionConfig:
             "retainKeyOrdering": details.retainKeyOrdering,
             "forwardSourceMessageProperty": sink.forwardSourceMessageProperty,
             "userConfig": user_config,
+            "maxPendingAsyncRequests": pending,
             "secrets": _read(details.secretsMap) or None,
             "autoAck": details.autoAck,
             "maxMessageRetries": retries.maxMessageRetries if retries else None,

@@ -1,15 +1,18 @@
 """What is filled in before a config is judged, as Pulsar's worker does."""
 
+from magnetar_instance.settings import DEFAULT_PENDING
+
 from magnetar.model.function import FunctionConfig, Runtime
 from magnetar.model.parts import WindowConfig
 
-DEFAULT_PENDING = 1000
 
-
-def infer(config: FunctionConfig, *, forwards_properties: bool = True) -> FunctionConfig:
+def infer(
+    config: FunctionConfig, *, forwards_properties: bool = True, pending: int = DEFAULT_PENDING
+) -> FunctionConfig:
     """Return the config with names, runtime, window and counts filled in.
 
-    `forwards_properties` is the worker's `forwardSourceMessageProperty`: false turns the function's own off.
+    `forwards_properties` is the worker's `forwardSourceMessageProperty`: false turns the function's own off. `pending` is
+    the worker's `maxPendingAsyncRequests`, for functions that don't choose.
     """
     forward = config.forward_source_message_property
     return config.with_changes(
@@ -17,7 +20,7 @@ def infer(config: FunctionConfig, *, forwards_properties: bool = True) -> Functi
         namespace=config.namespace or "default",
         name=config.name or (config.class_name or "").rpartition(".")[2] or None,
         parallelism=1 if config.parallelism is None else config.parallelism,
-        max_pending_async_requests=config.max_pending_async_requests or DEFAULT_PENDING,
+        max_pending_async_requests=config.max_pending_async_requests or pending,
         forward_source_message_property=(True if forward is None else forward) if forwards_properties else None,
         runtime=_runtime(config),
         auto_ack=False if config.window_config else config.auto_ack,

@@ -1,0 +1,94 @@
+"""The runner of a function that is `async def` or takes lists, made of the parts of an instance."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from magnetar_instance.concurrent.calls import CallContext
+from magnetar_instance.concurrent.desk import Desk
+from magnetar_instance.concurrent.forms import AsyncProcess, Batches, Each, Form
+from magnetar_instance.concurrent.order import InputOrder, KeyOrder
+from magnetar_instance.concurrent.runner import ConcurrentRunner
+from magnetar_instance.context import FunctionContext
+from magnetar_instance.delivery import Deliveries, policy_of
+from magnetar_instance.failures import Failures, tell_undelivered
+from magnetar_instance.figures import Figures
+from magnetar_instance.functions import UserFunction
+from magnetar_instance.inputs import Inputs
+from magnetar_instance.outputs import Outputs
+from magnetar_instance.proto.function import ATMOST_ONCE, EFFECTIVELY_ONCE, KEY_SHARED, FunctionDetails
+from magnetar_instance.publishing import Publisher
+from magnetar_instance.settings import InstanceSettings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every runner is made of."""
+
+    settings: InstanceSettings
+    function: UserFunction
+    context: FunctionContext
+    inputs: Inputs
+    outputs: Outputs
+    publisher: Publisher
+    figures: Figures
+    progress: Callable[[int, int], None]
+
+
+def is_concurrent(function: UserFunction) -> bool:
+    """Tell whether a function needs the runner that this module makes."""
+    return function.is_async or function.batch is not None
+
+
+def refusals(details: FunctionDetails, function: UserFunction) -> Iterator[str]:
+    """Yield a sentence for what such functions can't have."""
+    if details.processingGuarantees == EFFECTIVELY_ONCE and is_concurrent(function):
+        yield "EFFECTIVELY_ONCE is refused for `async def` and @batch functions: choose ATLEAST_ONCE, or a plain process()"
+
+
+def concurrent_runner(parts: Parts) -> ConcurrentRunner:
+    """Return the runner."""
+    details = parts.settings.details
+    logger = parts.context.get_logger()
+    deliveries = Deliveries(policy_of(details), partial(tell_undelivered, parts.figures, logger))
+    failures = Failures(parts.settings, parts.publisher, parts.figures, logger)
+    by_key, in_lists = _is_by_key(details), parts.function.batch is not None
+    return ConcurrentRunner(
+        form=_form(parts.function, by_key=by_key),
+        order=KeyOrder() if by_key and not in_lists else InputOrder(),
+        # Lists may share keys: where each key's order counts, no two of them are under way.
+        most=parts.settings.most_pending if parts.function.is_async and not (by_key and in_lists) else 1,
+        context=parts.context,
+        inputs=parts.inputs,
+        publisher=parts.publisher,
+        figures=parts.figures,
+        desk=Desk(parts.outputs, failures, parts.figures, deliveries),
+        deliveries=deliveries,
+        acknowledges_first=details.processingGuarantees == ATMOST_ONCE,
+        progress=parts.progress,
+    )
+
+
+def _is_by_key(details: FunctionDetails) -> bool:
+    return details.retainKeyOrdering or details.source.subscriptionType == KEY_SHARED
+
+
+def _form(function: UserFunction, *, by_key: bool) -> Form:
+    process = awaited(function)
+    if function.batch is not None:
+        return Batches(process, function.batch)
+    return Each(process, by_key=by_key)
+
+
+def awaited(function: UserFunction) -> AsyncProcess:
+    """Return the function as one that is awaited and takes a context."""
+    process = function.process
+    if function.is_async and function.takes_context:
+        return process  # type: ignore[return-value] # that it is a coroutine function was asked
+    if function.is_async:
+        return lambda value, _: process(value)  # type: ignore[return-value]
+
+    async def called(value: object, context: CallContext) -> object:
+        return process(value, context) if function.takes_context else process(value)
+
+    return called

@@ -1,0 +1,67 @@
+"""The examples of Python's own forms through the whole server, in processes and in threads."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulsar
+import pytest
+import yaml
+from standalone import Standalone, standalone
+
+EXAMPLES = Path(__file__).parents[2] / "examples/python"
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    with standalone(tmp_path_factory.mktemp("forms") / "data") as made:
+        yield made
+
+
+@pytest.fixture(params=["process", "thread"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def create(worker: Standalone, example: str, runtime: str) -> dict[str, Any]:
+    """Create an example's function on topics of its own; returns the config that is asked back."""
+    config = yaml.safe_load((EXAMPLES / f"{example}.yml").read_text())
+    name = f"{config['name']}-{runtime}"
+    config |= {"inputs": [f"{name}-in"], "output": f"{name}-out"}
+    config["customRuntimeOptions"] = json.dumps({"magnetar": {"runtime": runtime}})
+    code = (EXAMPLES / config["py"]).read_text()
+    answer = worker.create(name, code, config, file=config["py"])
+    assert answer.status_code == 204, answer.text
+    kept: dict[str, Any] = worker.http.get(f"/admin/v3/functions/public/default/{name}").json()
+    return kept
+
+
+def results(worker: Standalone, name: str, inputs: list[bytes], count: int, **properties: Any) -> list[pulsar.Message]:
+    """Send inputs and return so many results, in their order."""
+    consumer = worker.client.subscribe(f"{name}-out", "test", initial_position=pulsar.InitialPosition.Earliest)
+    producer = worker.client.create_producer(f"{name}-in")
+    for each in inputs:
+        producer.send(each, **properties)
+    found = [consumer.receive(60_000) for _ in range(count)]
+    consumer.close()
+    return found
+
+
+def test_async_functions_keep_the_order(worker: Standalone, runtime: str) -> None:
+    """examples/python/enrich: what it returns is there in the order of the inputs, and its own bound is kept."""
+    kept = create(worker, "enrich", runtime)
+    assert kept["maxPendingAsyncRequests"] == 100
+    words = [b"one", b"three", b"seventeen"] * 20
+    found = results(worker, f"enrich-{runtime}", words, len(words))
+    assert [message.data() for message in found] == [b"%s: %d" % (word, len(word)) for word in words]
+
+
+def test_batches_answer_each_message(worker: Standalone, runtime: str) -> None:
+    """examples/python/totals: an order that can't be read fails alone."""
+    create(worker, "totals", runtime)
+    orders = [b'{"a": 1, "b": 2}', b"no order", b'{"c": 5}']
+    found = results(worker, f"totals-{runtime}", orders, 2, partition_key="k")
+    assert [(message.data(), message.partition_key()) for message in found] == [(b"3", "k"), (b"5", "k")]
+    status = worker.http.get(f"/admin/v3/functions/public/default/totals-{runtime}/status").json()
+    assert status["instances"][0]["status"]["numUserExceptions"] == 1
