@@ -32,7 +32,7 @@ def reading_of(spec: ConsumerSpec, details: FunctionDetails, function: UserFunct
     """Return how an input is read. Raises BootError."""
     record = _record(details.source.typeClassName, function.input_type, function)
     kind = spec.schemaType or _implied(spec.serdeClassName, function.input_type)
-    schema = schema_for(kind, record, spec.schemaProperties, function.import_module)
+    schema = schema_for(kind, record, spec.schemaProperties, function.import_module, function.input_type)
     if schema is not None:
         return Reading(schema, schema.decode_message)
     serde = serde_for(spec.serdeClassName, spec.schemaType, function.import_module)
@@ -44,7 +44,7 @@ def writing_of(details: FunctionDetails, function: UserFunction) -> Writing:
     sink = details.sink
     record = _record(sink.typeClassName, function.output_type, function)
     kind = sink.schemaType or _implied(sink.serDeClassName, function.output_type)
-    schema = schema_for(kind, record, sink.schemaProperties, function.import_module)
+    schema = schema_for(kind, record, sink.schemaProperties, function.import_module, function.output_type)
     if schema is not None:
         return Writing(schema, schema.encode)
     return Writing(BytesSchema(), serde_for(sink.serDeClassName, sink.schemaType, function.import_module).serialize)

@@ -18,14 +18,19 @@ _ACTIONS = {
 
 def decryption_options(spec: CryptoSpec, import_module: Importer) -> dict[str, Any]:
     """Return the client's options for a consumer of encrypted messages. Raises BootError."""
-    reader = _key_reader(spec, import_module)
-    return {"crypto_key_reader": reader, "crypto_failure_action": _ACTIONS[spec.consumerCryptoFailureAction]}
+    action = _ACTIONS.get(spec.consumerCryptoFailureAction)
+    if action is None:
+        raise BootError("consumerCryptoFailureAction SEND is a producer's: write FAIL, DISCARD or CONSUME")
+    return {"crypto_key_reader": _key_reader(spec, import_module), "crypto_failure_action": action}
 
 
 def encryption_options(spec: CryptoSpec, import_module: Importer) -> dict[str, Any]:
     """Return the client's options for a producer that encrypts. Raises BootError for what the client can't do."""
-    if spec.producerCryptoFailureAction == CryptoSpec.SEND:
-        raise BootError("producerCryptoFailureAction SEND: the client for Python never sends what it failed to encrypt")
+    if spec.producerCryptoFailureAction != CryptoSpec.FAIL:
+        name = CryptoSpec.FailureAction.Name(spec.producerCryptoFailureAction)
+        raise BootError(
+            f"producerCryptoFailureAction {name}: the client for Python never sends what it failed to encrypt"
+        )
     names = list(spec.producerEncryptionKeyName)
     if len(names) != 1:
         raise BootError(f"encryptionKeys {names}: the client for Python encrypts with exactly one key")

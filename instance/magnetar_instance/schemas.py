@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import struct
+import typing
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -19,12 +20,22 @@ Importer = Callable[[str], ModuleType]
 _NUMBERS = {"int8": ">b", "int16": ">h", "int32": ">i", "int64": ">q", "float": ">f", "double": ">d"}
 _ELSEWHERE = {"auto", "auto_consume", "auto_publish", "boolean", "date", "time", "timestamp", "instant", "protobuf"}
 """Names of Pulsar's that no client for Python has."""
+_PLAIN: Mapping[object, str] = {str: "string", int: "int64", float: "double", bytes: "bytes"}
+"""The schemas of plain types in a pair."""
+_PAIR = 2
 
 
-def schema_for(name: str, record: type | None, properties: Mapping[str, str], import_module: Importer) -> Schema | None:
+def schema_for(
+    name: str,
+    record: type | None,
+    properties: Mapping[str, str],
+    import_module: Importer,
+    annotated: object = None,
+) -> Schema | None:
     """Return the schema of a name in any case, or of a class of the function's; None where bytes are bytes.
 
-    Raises BootError when it can't be had.
+    `annotated` is what `process` says of the value: a key-value schema takes its two parts from it. Raises BootError when
+    the schema can't be had.
     """
     kind = name.lower()
     if kind in {"", "none", "bytes"}:
@@ -36,8 +47,8 @@ def schema_for(name: str, record: type | None, properties: Mapping[str, str], im
     if kind in {"json", "avro", "protobuf_native"}:
         return _record_schema(kind, record)
     if kind in {"key_value", "keyvalue"}:
-        return KeyValueSchema(properties, import_module)
-    if kind in _ELSEWHERE:
+        return KeyValueSchema(properties, import_module, annotated)
+    if kind in _ELSEWHERE or "." not in name:
         raise BootError(f"schemaType {name!r}: Pulsar's client for Python has no such schema")
     return _own_schema(name, record, properties, import_module)
 
@@ -56,6 +67,8 @@ def _record_schema(kind: str, record: type | None) -> Schema:
             return DataclassJsonSchema(record) if kind == "json" else DataclassAvroSchema(record)
     except NoRecordError as error:
         raise BootError(str(error)) from error
+    except ImportError as error:
+        raise BootError(f"schemaType {kind!r} needs fastavro: have the package ask for it, or install it") from error
     except Exception as error:
         raise BootError(f"no {kind} schema can be made of {record.__name__}: {error}") from error
     raise BootError(
@@ -131,16 +144,19 @@ class KeyValueSchema(Schema):  # type: ignore[misc]
     """Pairs of a key and a value, both in the payload (Pulsar's encoding INLINE).
 
     `schemaProperties`: `key.schema.type` and `value.schema.type` name schemas, `key.class` and `value.class` the classes
-    of their records.
+    of their records; what they leave out is taken from an annotation such as `tuple[str, Person]`. The broker is told of
+    bytes: the client for Python can't declare the schemas of the parts, and a declaration without them would shut out the
+    clients that can.
     """
 
-    def __init__(self, properties: Mapping[str, str], import_module: Importer) -> None:
+    def __init__(self, properties: Mapping[str, str], import_module: Importer, annotated: object = None) -> None:
         if properties.get("kv.encoding.type", "INLINE").upper() != "INLINE":
             raise BootError("kv.encoding.type: the client for Python has INLINE alone")
-        self._parts = tuple(_part(properties, part, import_module) for part in ("key", "value"))
-        super().__init__(tuple, _pulsar.SchemaType.KEY_VALUE, None, "KeyValue")
-        infos = [part.schema_info() for part in self._parts]
-        self._schema_info = _key_value_info(infos)
+        hints = typing.get_args(annotated) if typing.get_origin(annotated) is tuple else ()
+        hints = hints if len(hints) == _PAIR else (None, None)
+        named = zip(("key", "value"), hints, strict=True)
+        self._parts = tuple(_part(properties, part, hint, import_module) for part, hint in named)
+        super().__init__(tuple, _pulsar.SchemaType.BYTES, None, "BYTES")
 
     def encode(self, pair: tuple[object, object]) -> bytes:
         """Return a pair's bytes."""
@@ -148,27 +164,32 @@ class KeyValueSchema(Schema):  # type: ignore[misc]
         return b"".join(struct.pack(">i", len(text)) + text for text in texts)
 
     def decode(self, data: bytes) -> Any:
-        """Return the pair of some bytes."""
-        key_size = struct.unpack_from(">i", data)[0]
-        key, value = data[4 : 4 + key_size], data[8 + key_size :]
-        return self._parts[0].decode(key), self._parts[1].decode(value)
+        """Return the pair of some bytes; None for a part that is absent."""
+        key, rest = _sized(data)
+        value, _ = _sized(rest)
+        return tuple(
+            None if text is None else part.decode(text) for part, text in zip(self._parts, (key, value), strict=True)
+        )
 
 
-def _part(properties: Mapping[str, str], part: str, import_module: Importer) -> Schema:
-    record = properties.get(f"{part}.class", "")
-    found = schema_for(
-        properties.get(f"{part}.schema.type", "bytes"),
-        import_class(record, import_module) if record else None,
-        {},
-        import_module,
+def _sized(data: bytes) -> tuple[bytes | None, bytes]:
+    """Return the part at the beginning, which its length stands before, and what comes after it."""
+    size = struct.unpack_from(">i", data)[0]
+    if size < 0:
+        return None, data[4:]
+    if len(data) < 4 + size:
+        raise ValueError(f"a pair of key and value is cut short: {size} bytes are announced, {len(data) - 4} are there")
+    return data[4 : 4 + size], data[4 + size :]
+
+
+def _part(properties: Mapping[str, str], part: str, hint: object, import_module: Importer) -> Schema:
+    named = properties.get(f"{part}.class", "")
+    record = (
+        import_class(named, import_module) if named else hint if isinstance(hint, type) and is_record(hint) else None
     )
+    kind = properties.get(f"{part}.schema.type", "") or ("json" if record else _PLAIN.get(hint, "bytes"))
+    found = schema_for(kind, record, {}, import_module)
     return found or BytesSchema()
-
-
-def _key_value_info(infos: list[Any]) -> Any:
-    texts = [info.schema().encode() for info in infos]
-    packed = b"".join(struct.pack(">i", len(text) or -1) + text for text in texts)
-    return _pulsar.SchemaInfo(_pulsar.SchemaType.KEY_VALUE, "KeyValue", packed.decode("latin-1"))
 
 
 def _own_schema(name: str, record: type | None, properties: Mapping[str, str], import_module: Importer) -> Schema:

@@ -13,6 +13,7 @@ from magnetar.model.details import consumers
 from magnetar.model.from_details import LOSSES
 from magnetar.model.function import FunctionConfig, Runtime, spellings
 from magnetar.model.parts import ConsumerConfig, ProducerConfig
+from magnetar.model.python_schemas import PYTHON_SCHEMAS, is_python_schema, schema_problems
 
 _BLOCKS: dict[str, type[BaseModel]] = {"inputSpecs": ConsumerConfig, "producerConfig": ProducerConfig}
 
@@ -55,10 +56,25 @@ _ADMIN = Verdict("refused", "functions get no admin client; use the admin API of
 _PROCESS = Verdict("advice", "an instance on a host is not confined to its resources, as in Pulsar")
 _PYTHON_SCHEMA = Verdict(
     "refused",
-    "Python functions take the schemas bytes, string, json, int8 to int64, float and double so far",
-    _unless("BYTES", "STRING", "NONE", "JSON", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE"),
+    f"Pulsar's client for Python has {', '.join(PYTHON_SCHEMAS)}, and the function may have classes of its own",
+    lambda value: bool(value) and not is_python_schema(str(value)),
 )
-_PYTHON_CRYPTO = Verdict("refused", "Python functions don't encrypt or decrypt so far")
+_PYTHON_DECRYPTION = Verdict(
+    "refused",
+    "a consumer can't have consumerCryptoFailureAction SEND, which is a producer's",
+    lambda crypto: crypto is not None and crypto.consumer_crypto_failure_action == "SEND",
+)
+_PYTHON_ENCRYPTION = Verdict(
+    "refused",
+    "Pulsar's client for Python encrypts with exactly one key and never sends what it failed to encrypt, "
+    "so give one of encryptionKeys, and FAIL as producerCryptoFailureAction",
+    lambda crypto: (
+        crypto is not None
+        and (
+            len(crypto.encryption_keys or ()) > 1 or (crypto.producer_crypto_failure_action or "FAIL").upper() != "FAIL"
+        )
+    ),
+)
 
 _MIN_TIMEOUT = 10_000
 
@@ -72,18 +88,15 @@ TABLES: dict[Runtime, dict[str, Verdict]] = {
         ),
         windowConfig=Verdict("refused", "windows are not supported for Python so far"),
         outputSchemaType=_PYTHON_SCHEMA,
-        customSchemaOutputs=Verdict("refused", "name it as outputSchemaType instead"),
-        skipToLatest=Verdict("refused", "Python functions begin where their subscription stands"),
         functionType=Verdict("refused", "builtin functions are Java archives"),
         jar=Verdict("refused", "a Python function's package is given as py"),
         go=Verdict("refused", "a Python function's package is given as py"),
         runtimeFlags=Verdict("refused", "flags for the interpreter can't be given to a Python function"),
         inputSpecs__schemaType=_PYTHON_SCHEMA,
-        inputSpecs__schemaProperties=Verdict("refused", "Python functions take schemas without properties so far"),
-        inputSpecs__cryptoConfig=_PYTHON_CRYPTO,
+        inputSpecs__cryptoConfig=_PYTHON_DECRYPTION,
         inputSpecs__messagePayloadProcessorConfig=Verdict("refused", "payload processors are Java classes"),
         inputSpecs__poolMessages=Verdict("refused", "pooled messages are a feature of the Java client"),
-        producerConfig__cryptoConfig=_PYTHON_CRYPTO,
+        producerConfig__cryptoConfig=_PYTHON_ENCRYPTION,
         producerConfig__useThreadLocalProducers=Verdict("refused", "a Python function has one producer per topic"),
     ),
     "JAVA": _table(exposePulsarAdminClientEnabled=_ADMIN, resources=_PROCESS),
@@ -105,6 +118,8 @@ def refusals(config: FunctionConfig) -> Iterator[str]:
         yield from _refused(consumer, table, "inputSpecs.", f"inputSpecs[{topic!r}].")
     if config.producer_config:
         yield from _refused(config.producer_config, table, "producerConfig.", "producerConfig.")
+    if config.runtime == "PYTHON":
+        yield from schema_problems(config)
 
 
 def _refused(block: BaseModel, table: Mapping[str, Verdict], prefix: str, where: str) -> Iterator[str]:

@@ -158,7 +158,7 @@ def _processor(config: MessagePayloadProcessorConfig) -> MessagePayloadProcessor
 
 
 def _sink(config: FunctionConfig) -> SinkSpec:
-    custom = _output_schema(config)
+    custom = output_schema(config)
     return SinkSpec(
         topic=config.output or "",
         typeClassName=config.output_type_class_name or "",
@@ -171,7 +171,8 @@ def _sink(config: FunctionConfig) -> SinkSpec:
     )
 
 
-def _output_schema(config: FunctionConfig) -> ConsumerConfig:
+def output_schema(config: FunctionConfig) -> ConsumerConfig:
+    """Return what customSchemaOutputs says of the output. Raises RefusedError for what is no JSON."""
     text = (config.custom_schema_outputs or {}).get(config.output or "")
     return read_custom_schema("customSchemaOutputs", config.output or "", text) if text else ConsumerConfig()
 
