@@ -1,11 +1,13 @@
 """The parts of a running instance, made from what it was asked to be."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pulsar
 
+from magnetar_instance.backoff import backoff_of, retry_topic
+from magnetar_instance.backoff import refusals as retry_refusals
 from magnetar_instance.codecs import Reading, reading_of, writing_of
 from magnetar_instance.concurrent.assembly import Parts, concurrent_runner, is_concurrent
 from magnetar_instance.concurrent.assembly import refusals as form_refusals
@@ -19,7 +21,7 @@ from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.outputs import Outputs
-from magnetar_instance.proto.function import EFFECTIVELY_ONCE
+from magnetar_instance.proto.function import EFFECTIVELY_ONCE, ConsumerSpec, FunctionDetails
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
@@ -57,7 +59,12 @@ def assemble(
     Raises BootError for what no retry mends, PulsarException when the broker refuses or is not there.
     """
     details = settings.details
-    refused = [*refusals(details), *order_refusals(details), *form_refusals(details, function)]
+    refused = [
+        *refusals(details),
+        *order_refusals(details),
+        *form_refusals(details, function),
+        *retry_refusals(details),
+    ]
     if refused:
         raise BootError("; ".join(refused))
     if settings.state_storage_url:
@@ -106,7 +113,17 @@ def _subscribed(
     logger: logging.Logger,
 ) -> Inputs:
     inputs = []
-    for topic, spec in specs_of(settings.details).items():
-        consumer = subscribe(client, settings, topic, spec, readings[topic], function.import_module)
-        inputs.append(Input(topic, consumer, readings[topic].decode, logger, queued=has_queue(spec)))
+    subscription = settings.details.source.subscriptionName or settings.fqfn
+    for topic, of_input, spec in _consumed(settings.details, subscription):
+        reading = readings[of_input]
+        consumer = subscribe(client, settings, topic, spec, reading, function.import_module)
+        inputs.append(Input(topic, consumer, reading.decode, logger, queued=has_queue(spec)))
     return Inputs(inputs)
+
+
+def _consumed(details: FunctionDetails, subscription: str) -> Iterator[tuple[str, str, ConsumerSpec]]:
+    """Yield each topic to subscribe to, the input that it belongs to, and how it is consumed."""
+    for topic, spec in specs_of(details).items():
+        yield topic, topic, spec
+        if backoff_of(details) is not None:
+            yield retry_topic(topic, subscription), topic, spec

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from typing import Any
 
 from magnetar_instance.entries import Entry
-from magnetar_instance.messages import id_text
 from magnetar_instance.publishing import Apart, Publisher
+from magnetar_instance.retry_letters import REAL_TOPIC, failures_of, letter_options, origin_properties
 from magnetar_instance.settings import InstanceSettings
 
 _COUNTED = 10_000
@@ -51,7 +51,7 @@ class DeadLetters:
         """Count a failure of a message; tells whether it has had all its attempts."""
         if self._retries is None or self._retries < 0:
             return False
-        count = self._attempts.failed(entry.topic, entry.last)
+        count = max(self._attempts.failed(entry.topic, entry.last), failures_of(message) + 1)
         if not entry.is_batch:
             count = max(count, message.redelivery_count() + 1)
         return count > self._retries
@@ -59,18 +59,12 @@ class DeadLetters:
     def send(self, message: Any, entry: Entry, error: BaseException, apart: Apart) -> None:
         """Send a message to the dead letter topic. Raises the client's exceptions."""
         properties = {
-            **message.properties(),
-            "REAL_TOPIC": entry.topic,
+            **origin_properties(message, entry),
             "REAL_SUBSCRIPTION": self._subscription,
-            "ORIGIN_MESSAGE_ID": id_text(entry.last),
             "EXCEPTION": f"{type(error).__name__}: {error}"[:_TEXT],
         }
-        options = {
-            "partition_key": message.partition_key() or None,
-            "event_timestamp": message.event_timestamp() or None,
-        }
-        topic = self._topic or default_topic(entry.topic, self._subscription)
-        self._publisher.send(topic, message.data(), properties, apart, options=options)
+        topic = self._topic or default_topic(properties[REAL_TOPIC], self._subscription)
+        self._publisher.send(topic, message.data(), properties, apart, options=letter_options(message))
         self._attempts.forget(entry.topic, entry.last)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pulsar
 
+from magnetar_instance.backoff import backoff_of
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.dead_letters import DeadLetters
 from magnetar_instance.entries import Entry
@@ -13,6 +14,7 @@ from magnetar_instance.figures import Figures
 from magnetar_instance.inputs import Input
 from magnetar_instance.proto.function import ATMOST_ONCE
 from magnetar_instance.publishing import Apart, Publisher
+from magnetar_instance.retry_letters import RetryLetters
 from magnetar_instance.settings import InstanceSettings
 
 
@@ -24,6 +26,8 @@ class Failures:
     ) -> None:
         self._come_again = settings.details.processingGuarantees != ATMOST_ONCE
         self._dead_letters = DeadLetters(settings, publisher)
+        backoff = backoff_of(settings.details)
+        self._retry_letters = None if backoff is None else RetryLetters(settings, backoff, publisher)
         self._figures = figures
         self._logger = logger
 
@@ -71,17 +75,26 @@ class Failures:
         """Have a message that failed come again; tells whether it was handed over to be given up instead."""
         if not self._come_again:
             return False
-        if self._dead_letters.are_due(message, entry):
-            try:
-                self._dead_letters.send(message, entry, error, apart)
-            except pulsar.PulsarException as failure:
-                self._logger.exception("message %s could not be sent to its dead letter topic", message.message_id())
-                self._count(failure)
-            else:
-                self._logger.error("message %s was sent to its dead letter topic", message.message_id())
+        try:
+            if self._has_gone(message, entry, error, apart):
                 return True
+        except pulsar.PulsarException as failure:
+            self._logger.exception("message %s could not be sent to its letter topic", message.message_id())
+            self._count(failure)
         self._again(source, message)
         return False
+
+    def _has_gone(self, message: Any, entry: Entry, error: BaseException, apart: Apart) -> bool:
+        """Send a message to its dead letter or retry letter topic; False where it has neither."""
+        if self._dead_letters.are_due(message, entry):
+            self._dead_letters.send(message, entry, error, apart)
+            self._logger.error("message %s was sent to its dead letter topic", message.message_id())
+            return True
+        if self._retry_letters is None:
+            return False
+        delay = self._retry_letters.send(message, entry, apart)
+        self._logger.warning("message %s is tried again in %g s", message.message_id(), delay / 1000)
+        return True
 
     def _again(self, source: Input, message: Any) -> None:
         source.reject((message,))

@@ -8,6 +8,7 @@ from typing import Any
 import pulsar
 import pytest
 import yaml
+from instance_process import until
 from standalone import Standalone, standalone
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
@@ -29,7 +30,8 @@ def create(worker: Standalone, example: str, runtime: str) -> dict[str, Any]:
     config = yaml.safe_load((EXAMPLES / f"{example}.yml").read_text())
     name = f"{config['name']}-{runtime}"
     config |= {"inputs": [f"{name}-in"], "output": f"{name}-out"}
-    config["customRuntimeOptions"] = json.dumps({"magnetar": {"runtime": runtime}})
+    options = json.loads(config.get("customRuntimeOptions", '{"magnetar": {}}'))
+    config["customRuntimeOptions"] = json.dumps({"magnetar": {**options["magnetar"], "runtime": runtime}})
     code = (EXAMPLES / config["py"]).read_text()
     answer = worker.create(name, code, config, file=config["py"])
     assert answer.status_code == 204, answer.text
@@ -65,3 +67,31 @@ def test_batches_answer_each_message(worker: Standalone, runtime: str) -> None:
     assert [(message.data(), message.partition_key()) for message in found] == [(b"3", "k"), (b"5", "k")]
     status = worker.http.get(f"/admin/v3/functions/public/default/totals-{runtime}/status").json()
     assert status["instances"][0]["status"]["numUserExceptions"] == 1
+
+
+def test_what_fails_is_tried_again_later(worker: Standalone, runtime: str) -> None:
+    """examples/python/flaky: through the retry letter topic, whose subscription goes with the function."""
+    create(worker, "flaky", runtime)
+    name = f"flaky-{runtime}"
+    assert results(worker, name, [b"x"], 1)[0].data() == b"x at last"
+    letters = f"/admin/v2/persistent/public/default/{name}-in-public-default-{name}-RETRY/subscriptions"
+    assert worker.http.get(letters).json() == [f"public/default/{name}"]
+    assert worker.http.delete(f"/admin/v3/functions/public/default/{name}").status_code == 204
+    until(lambda: worker.http.get(letters).json(), lambda left: left == [])
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"retainOrdering": True}, "keeps no order"),
+        ({"customRuntimeOptions": '{"magnetar": {"retry": {"initialDelay": 5}}}'}, "initialDelayMs"),
+        ({"customRuntimeOptions": '{"magnetar": {"retry": {"multiplier": 0.5}}}'}, "multiplier"),
+    ],
+    ids=["order", "unknown", "value"],
+)
+def test_letters_that_can_not_be_are_refused(worker: Standalone, config: dict[str, Any], named: str) -> None:
+    """At create, by name."""
+    given = {"customRuntimeOptions": '{"magnetar": {"retry": {}}}', "inputs": ["no-in"], **config}
+    answer = worker.create("no", "def process(input):\n    pass\n", given)
+    assert answer.status_code == 400
+    assert named in answer.json()["reason"]

@@ -1,7 +1,10 @@
 """Deleting a function, and what of it is cleaned up once its last instance has ended."""
 
+from collections.abc import Iterator
+
 import anyio
-from magnetar_instance.proto.function import FunctionMetaData
+from magnetar_instance.backoff import backoff_of, retry_topic
+from magnetar_instance.proto.function import ConsumerSpec, FunctionDetails, FunctionMetaData
 
 from magnetar.errors import BrokerRefusedError, NotReadyError
 from magnetar.functions.context import FunctionsContext
@@ -37,9 +40,16 @@ async def clean_up(context: FunctionsContext, removed: Desired) -> None:
         return
     subscription = details.source.subscriptionName or removed.fqfn
     async with anyio.create_task_group() as tasks:
-        for topic, spec in details.source.inputSpecs.items():
+        for topic, spec in _subscribed(details, subscription):
             work = _Unsubscribing(context, removed.fqfn, topic, subscription, is_pattern=spec.isRegexPattern)
             tasks.start_soon(work.run, name=f"delete the subscription {subscription} of {topic}")
+
+
+def _subscribed(details: FunctionDetails, subscription: str) -> Iterator[tuple[str, ConsumerSpec]]:
+    for topic, spec in details.source.inputSpecs.items():
+        yield topic, spec
+        if backoff_of(details) is not None:
+            yield retry_topic(topic, subscription), spec
 
 
 class _Unsubscribing:

@@ -3,11 +3,22 @@
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from magnetar.errors import RefusedError
 from magnetar.model.kubernetes_options import Autoscaler, DisruptionBudget, KubernetesOptions
 from magnetar.model.nearest import unknown_key
+
+
+class RetryOptions(BaseModel):
+    """Retry letters of a Python function: how long a message that failed waits before it is tried again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    initial_delay_ms: int = Field(default=1000, ge=0)
+    multiplier: float = Field(default=2.0, ge=1)
+    max_delay_ms: int = Field(default=600_000, gt=0)
 
 
 class MagnetarOptions(BaseModel):
@@ -18,6 +29,7 @@ class MagnetarOptions(BaseModel):
     runtime: Literal["process", "thread", "kubernetes"] | None = None
     restart: Literal["always", "on-failure", "never"] | None = None
     kubernetes: KubernetesOptions | None = None
+    retry: RetryOptions | None = None
 
 
 def _spelt(model: type[BaseModel]) -> list[str]:
@@ -27,6 +39,7 @@ def _spelt(model: type[BaseModel]) -> list[str]:
 _KNOWN: dict[str | int, list[str]] = {
     "magnetar": _spelt(MagnetarOptions),
     "kubernetes": _spelt(KubernetesOptions),
+    "retry": _spelt(RetryOptions),
     "podDisruptionBudget": _spelt(DisruptionBudget),
     "autoscaler": _spelt(Autoscaler),
 }

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 
+from magnetar_instance.backoff import refusals as retry_refusals
+
 from magnetar.errors import RefusedError
 from magnetar.model.conformance import refusals
-from magnetar.model.details import consumers
+from magnetar.model.details import consumers, to_details
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import full_topic, is_topic
 from magnetar.model.runtime_options import parse_options
@@ -19,8 +21,7 @@ def validate(config: FunctionConfig) -> None:
     for check in _CHECKS:
         for sentence in check(config):
             raise RefusedError(sentence)
-    parse_options(config.custom_runtime_options)
-    for sentence in refusals(config):
+    for sentence in (*_letters(config), *refusals(config)):
         raise RefusedError(sentence)
 
 
@@ -79,6 +80,17 @@ def _retries(config: FunctionConfig) -> Iterator[str]:
         yield "MaxMessageRetries and EFFECTIVELY_ONCE don't gel well: remove one of them"
     if config.dead_letter_topic and not counted:
         yield "Dead letter topic specified, however max retries is set to infinity: give maxMessageRetries"
+
+
+def _letters(config: FunctionConfig) -> Iterator[str]:
+    """Judge Magnetar's own options, and yield why their `retry` can't be had."""
+    if parse_options(config.custom_runtime_options).retry is None:
+        return
+    where = "customRuntimeOptions.magnetar.retry"
+    if config.runtime != "PYTHON":
+        yield f"{where} is refused: {config.runtime} functions have no retry letters; remove it"
+    else:
+        yield from (f"{where}: {sentence}" for sentence in retry_refusals(to_details(config)))
 
 
 def _order(config: FunctionConfig) -> Iterator[str]:
