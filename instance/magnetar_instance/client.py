@@ -4,6 +4,7 @@ import pulsar
 
 from magnetar_instance.errors import BootError
 from magnetar_instance.settings import ClientAuth, InstanceSettings
+from magnetar_instance.subscribing import specs_of
 
 _OPERATION_TIMEOUT = 30
 
@@ -25,6 +26,13 @@ def connect(settings: InstanceSettings) -> pulsar.Client:
         )
     except (pulsar.PulsarException, ValueError, RuntimeError) as error:
         raise BootError(f"no client can be made for {settings.service_url}: {error}") from error
+
+
+def reach(client: pulsar.Client, settings: InstanceSettings) -> None:
+    """Have the client connect before it is needed, or raise PulsarException; inputs by a pattern alone tell no topic."""
+    topic = next((topic for topic, spec in specs_of(settings.details).items() if not spec.isRegexPattern), None)
+    if topic is not None:
+        client.get_topic_partitions(topic)
 
 
 def _authentication(auth: ClientAuth) -> pulsar.Authentication | None:

@@ -39,7 +39,13 @@ class Host:
         self._link = link
         self._reopen_log = reopen_log
         self._logger = logging.getLogger()
-        self._instance = Instance(settings, load=lambda _: function, logger=self._logger, notify=self._notify)
+        self._instance = Instance(
+            settings,
+            load=lambda _: function,
+            logger=self._logger,
+            notify=self._notify,
+            waits=link is not None and link.waits,
+        )
         self._watchdog: asyncio.TimerHandle | None = None
 
     async def run(self) -> int:
@@ -102,8 +108,13 @@ class Host:
 
     async def _obey(self) -> None:
         if self._link is not None:
-            await self._link.obey({"reopen-log": self._reopen_log})
+            commands = {"reopen-log": self._reopen_log, "subscribe": self._instance.subscribe, "ping": self._pong}
+            await self._link.obey(commands)
             self._stop("the supervisor is gone")
+
+    def _pong(self) -> None:
+        """Tell the supervisor that this loop still turns."""
+        self._notify("pong", {})
 
     def _asked(self) -> None:
         """Give a foreign supervisor, which asks at a known interval, three of them until it counts as gone."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pulsar
 
 from magnetar_instance.assembly import AnyRunner, assemble
-from magnetar_instance.client import connect
+from magnetar_instance.client import connect, reach
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.log_topic import LogTopic
@@ -19,7 +19,10 @@ Notify = Callable[[str, dict[str, object]], None]
 
 
 class Instance:
-    """Runs one instance in the thread that calls `run`; everything else may be called from any thread."""
+    """Runs one instance in the thread that calls `run`; everything else may be called from any thread.
+
+    One that `waits` loads its code, reaches the broker, tells `prepared`, and subscribes when `subscribe` was called.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,7 @@ class Instance:
         load: Callable[[InstanceSettings], UserFunction],
         logger: logging.Logger,
         notify: Notify,
+        waits: bool = False,
     ) -> None:
         self._settings = settings
         self._load = load
@@ -39,6 +43,9 @@ class Instance:
         self._runner: AnyRunner | None = None
         self._stopping = False
         self._ended = False
+        self._permitted = threading.Event()
+        if not waits:
+            self._permitted.set()
 
     def run(self) -> None:
         """Load, connect, subscribe and process until stopped; closes everything.
@@ -61,9 +68,21 @@ class Instance:
             self._client = client
         try:
             with self._log_topic(client):
+                self._wait_to_subscribe(client)
                 self._subscribed(client, function)
         finally:
             self.close_client()
+
+    def _wait_to_subscribe(self, client: pulsar.Client) -> None:
+        if self._permitted.is_set():
+            return
+        try:
+            reach(client, self._settings)
+        except pulsar.PulsarException:
+            if not self._stopping:
+                raise
+        self._notify("prepared", {})
+        self._permitted.wait()
 
     @contextlib.contextmanager
     def _log_topic(self, client: pulsar.Client) -> Iterator[None]:
@@ -79,6 +98,8 @@ class Instance:
             handler.close()
 
     def _subscribed(self, client: pulsar.Client, function: UserFunction) -> None:
+        if self._stopping:
+            return
         try:
             assembly = assemble(client, self._settings, function, self._figures, self._logger, self._tell_progress)
         except pulsar.PulsarException:
@@ -98,6 +119,10 @@ class Instance:
     def _tell_progress(self, received: int, came_back: int) -> None:
         self._notify("progress", {"received": received, "processed": came_back})
 
+    def subscribe(self) -> None:
+        """Let an instance that waits subscribe."""
+        self._permitted.set()
+
     def stop(self) -> None:
         """Finish what is in flight; `run` returns soon after, but for a function that does not come back.
 
@@ -106,6 +131,7 @@ class Instance:
         with self._lock:
             self._stopping = True
             runner, client = self._runner, self._client
+        self._permitted.set()
         if runner is not None:
             runner.stop()
         elif client is not None:
@@ -117,6 +143,7 @@ class Instance:
             self._stopping = True
             client, self._client = self._client, None
             runner = self._runner
+        self._permitted.set()
         if runner is not None:
             runner.abandon()
         if client is not None:

@@ -9,25 +9,28 @@ import threading
 from collections.abc import Callable
 
 VARIABLE = "MAGNETAR_SUPERVISOR_FD"
+WAITS = "MAGNETAR_WAITS"
+"""An environment variable: an instance for which it is set subscribes when its supervisor says so."""
 
 
 class SupervisorLink:
     """Tells the supervisor of the instance, and hands its commands on."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, *, waits: bool = False) -> None:
+        self.waits = waits
         self._channel = channel
         self._lock = threading.Lock()
 
     @classmethod
     def from_environment(cls) -> "SupervisorLink | None":
         """Take the descriptor out of the environment, before user code can see it; None without one."""
-        number = os.environ.pop(VARIABLE, "")
+        number, waits = os.environ.pop(VARIABLE, ""), os.environ.pop(WAITS, "")
         if not number.isdigit():
             return None
         os.set_inheritable(int(number), False)  # noqa: FBT003
         channel = socket.socket(fileno=int(number))
         channel.setblocking(False)  # noqa: FBT003
-        return cls(channel)
+        return cls(channel, waits=bool(waits))
 
     def tell(self, event: str, fields: dict[str, object]) -> None:
         """Send an event, from any thread; dropped when the supervisor is gone or does not read."""

@@ -7,6 +7,7 @@
                           +-------------------+------ finish ---------------+--> stopped
     starting, running, unhealthy --stop--> stopping --end--> stopped
     any that waits --stop--> stopped          any but stopping --refuse--> failed
+    pending --adopt--> starting: another worker started it
 
 `failed` and `stopped` are left by an update, a start or a restart alone, which spawn anew.
 """
@@ -37,7 +38,7 @@ class Event(StrEnum):
     """What happens to an instance.
 
     `end` is a death that a restart follows, `loop` one too many in a short time, `finish` an end that no restart follows;
-    `refuse` is what no restart mends.
+    `refuse` is what no restart mends; `adopt` takes over what another worker started.
     """
 
     SPAWN = "spawn"
@@ -49,6 +50,7 @@ class Event(StrEnum):
     FINISH = "finish"
     REFUSE = "refuse"
     STOP = "stop"
+    ADOPT = "adopt"
 
 
 class ImpossibleError(Exception):
@@ -61,16 +63,16 @@ _X = None
 
 # What a living instance says while it is being stopped changes nothing; nor does a second request to stop.
 _GRID: dict[Phase, tuple[Phase | None, ...]] = {
-    #    spawn ready stall recover end loop finish refuse stop
-    _P: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
-    _S: (_X, _R, _X, _X, _B, _C, _O, _F, _G),
-    _R: (_X, _X, _U, _X, _B, _C, _O, _F, _G),
-    _U: (_X, _X, _X, _R, _B, _C, _O, _F, _G),
-    _G: (_X, _G, _G, _G, _O, _O, _O, _O, _G),
-    _B: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
-    _C: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
-    _F: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
-    _O: (_S, _X, _X, _X, _X, _X, _X, _F, _O),
+    #    spawn ready stall recover end loop finish refuse stop adopt
+    _P: (_S, _X, _X, _X, _X, _X, _X, _F, _O, _S),
+    _S: (_X, _R, _X, _X, _B, _C, _O, _F, _G, _X),
+    _R: (_X, _X, _U, _X, _B, _C, _O, _F, _G, _X),
+    _U: (_X, _X, _X, _R, _B, _C, _O, _F, _G, _X),
+    _G: (_X, _G, _G, _G, _O, _O, _O, _O, _G, _X),
+    _B: (_S, _X, _X, _X, _X, _X, _X, _F, _O, _X),
+    _C: (_S, _X, _X, _X, _X, _X, _X, _F, _O, _X),
+    _F: (_S, _X, _X, _X, _X, _X, _X, _F, _O, _X),
+    _O: (_S, _X, _X, _X, _X, _X, _X, _F, _O, _X),
 }
 TRANSITIONS: dict[tuple[Phase, Event], Phase | None] = {
     (phase, event): follows for phase, row in _GRID.items() for event, follows in zip(Event, row, strict=True)

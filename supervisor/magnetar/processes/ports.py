@@ -25,6 +25,10 @@ class Ports:
         self._held.update(found)
         return found
 
+    def hold(self, ports: list[int]) -> None:
+        """Choose none of these until they are given back."""
+        self._held.update(ports)
+
     def give_back(self, ports: list[int]) -> None:
         """Let ports be chosen again."""
         self._held.difference_update(ports)

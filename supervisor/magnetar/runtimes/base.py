@@ -24,6 +24,7 @@ class InstanceSpec:
 
     `package` is the function's code as a file on this host (named as it was uploaded), `environment` a directory with the
     Python packages that it asks for; `function_id` and `function_version` are fresh UUIDs, as Pulsar's worker sends them.
+    `fingerprint` changes with whatever makes the instance another one.
     """
 
     details: FunctionDetails
@@ -32,6 +33,7 @@ class InstanceSpec:
     function_id: str
     function_version: str
     environment: Path | None = None
+    fingerprint: str = ""
 
     @property
     def fqfn(self) -> str:
@@ -65,6 +67,11 @@ def function_of(metadata: FunctionMetaData) -> FunctionSpec:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """The instance has loaded its code and reached the broker, and waits to be told to subscribe."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """The instance is subscribed to its inputs."""
 
@@ -92,7 +99,7 @@ class Pulse:
     problem: str = ""
 
 
-Notice = Ready | BootFailed | Progress | Pulse
+Notice = Prepared | Ready | BootFailed | Progress | Pulse
 
 
 @dataclass(frozen=True)
@@ -144,8 +151,18 @@ class RunningInstance(Protocol):
     def log_file(self) -> Path:
         """The file that the function's log records and prints go to."""
 
+    @property
+    def survives(self) -> bool:
+        """Whether it goes on after this process, for another worker to adopt."""
+
     def notices(self) -> AsyncIterator[Notice]:
         """Yield what the instance tells of itself, until it ends. Iterated once, by its supervisor."""
+
+    def subscribe(self) -> None:
+        """Let an instance that was prepared subscribe."""
+
+    async def let_go(self) -> None:
+        """Give up what this process holds of one that survives; it is not touched."""
 
     async def wait(self) -> Exit:
         """Wait for the end; may be called more than once and after the end."""
@@ -166,8 +183,17 @@ class RunningInstance(Protocol):
         """Return its Prometheus text, or raise ConnectionError."""
 
 
+@dataclass(frozen=True)
+class Survivor:
+    """An instance that another worker started and left, living or ended by now; `fingerprint` is that of what it runs."""
+
+    instance: RunningInstance
+    fingerprint: str
+    runtime: str
+
+
 class Runtime(Protocol):
-    """Starts instances of one kind; an async context manager that ends them all when it is left."""
+    """Starts instances of one kind; an async context manager that ends them all when it is left, or lets them go."""
 
     @property
     def name(self) -> str:
@@ -175,6 +201,15 @@ class Runtime(Protocol):
 
     async def start(self, spec: InstanceSpec) -> RunningInstance:
         """Start an instance. Raises RuntimeStartError when that is not possible."""
+
+    async def prepare(self, spec: InstanceSpec) -> RunningInstance | None:
+        """Start an instance that subscribes when it is told to; None where those of its language can't wait.
+
+        Raises as `start`.
+        """
+
+    async def adopt(self, fqiid: str) -> Survivor | None:
+        """Take over the instance of this name that a worker before this one left; once, at the start."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ class PackageCopies:
         self._used.add(folder)
         return copy
 
+    def keep(self, copy: Path) -> None:
+        """Leave a copy alone that another worker made, until it is removed."""
+        self._used.add(copy.parent)
+
     def _free_folder(self, spec: InstanceSpec) -> Path:
         details = spec.details
         function = self._directory / details.tenant / details.namespace / details.name

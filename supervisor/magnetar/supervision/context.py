@@ -11,8 +11,9 @@ from structlog.stdlib import BoundLogger
 from magnetar.logs import worker_logger
 from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
-from magnetar.runtimes.base import ExternalRuntime, Runtime
+from magnetar.runtimes.base import ExternalRuntime, Runtime, Survivor
 from magnetar.supervision.desired import Desired
+from magnetar.supervision.rollouts import Rollouts
 
 
 async def no_environment(details: FunctionDetails, package: Path, installing: Callable[[str], None]) -> None:
@@ -40,6 +41,14 @@ class SupervisionContext:
     starts: anyio.CapacityLimiter
     environment: Callable[[FunctionDetails, Path, Callable[[str], None]], Awaitable[Path | None]] = no_environment
     external: ExternalRuntime | None = None
+    rollouts: Rollouts = field(default_factory=Rollouts)
     assigned: Callable[[str], bool] = lambda _: False
     health: HealthPolicy = field(default_factory=HealthPolicy)
     logger: BoundLogger = field(default_factory=worker_logger)
+
+    async def survivor(self, fqiid: str) -> Survivor | None:
+        """Return the instance of this name that another worker left, in whichever runtime."""
+        for runtime in self.runtimes.values():
+            if (found := await runtime.adopt(fqiid)) is not None:
+                return found
+        return None

@@ -1,9 +1,11 @@
 """What should run on this host, as coordination tells it, and the difference from what is supervised. Pure."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from magnetar_instance.proto.function import STOPPED, Assignment, FunctionMetaData
+from magnetar_instance.proto.function import STOPPED, Assignment, FunctionDetails, FunctionMetaData
 
 from magnetar.runtimes.base import FunctionSpec, function_of
 
@@ -47,15 +49,26 @@ class Desired:
         """The function as a whole."""
         return function_of(self.metadata)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """What changes when a running instance can't stay as it is.
+
+        A mere new version, a stopped sibling, another number of instances: they change nothing.
+        """
+        details = FunctionDetails()
+        details.CopyFrom(self.metadata.functionDetails)
+        if not self.is_whole_function:
+            details.ClearField("parallelism")
+        parts = (details, self.metadata.packageLocation, self.metadata.functionAuthSpec)
+        digest = hashlib.sha256()
+        for part in parts:
+            text = part.SerializeToString(deterministic=True)
+            digest.update(len(text).to_bytes(8, "big") + text)
+        return digest.hexdigest()
+
     def runs_the_same_as(self, other: "Desired") -> bool:
-        """Whether a running instance can stay as it is: a mere new version or a stopped sibling changes nothing."""
-        mine, theirs = self.metadata, other.metadata
-        return (
-            self.running == other.running
-            and mine.functionDetails == theirs.functionDetails
-            and mine.packageLocation == theirs.packageLocation
-            and mine.functionAuthSpec == theirs.functionAuthSpec
-        )
+        """Whether a running instance can stay as it is."""
+        return self.running == other.running and self.fingerprint == other.fingerprint
 
 
 @dataclass(frozen=True)

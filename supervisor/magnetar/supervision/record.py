@@ -18,7 +18,7 @@ from magnetar.supervision.events import EventLog
 class Record:
     """The state of one instance; every change of its phase goes through the transition table.
 
-    `changed` is called after each change of the phase.
+    `changed` is called after each change of the phase. `said` stays when the phase changes.
     """
 
     fqfn: str
@@ -35,6 +35,7 @@ class Record:
     ready_since: float | None = None
     next_start_at: float | None = None
     events: EventLog = field(default_factory=EventLog)
+    said: str = ""
 
     def move(self, event: Event, reason: str = "") -> None:
         """Apply an event, and tell of it before anything is done about it; the reason replaces the old one."""
@@ -48,6 +49,12 @@ class Record:
         """Replace the reason alone."""
         self.reason = reason
         self.changed()
+
+    def remark(self, text: str) -> None:
+        """Say something that stays true whatever the phase, beside the reason; empty takes it back."""
+        if text != self.said:
+            self.said = text
+            self.changed()
 
     def started(self, instance: RunningInstance) -> None:
         """Note a new process or thread."""
@@ -71,7 +78,7 @@ class Record:
 
     def forget(self) -> None:
         """Start counting anew, as after an update or a restart that a user asked for."""
-        self.history, self.restarts = History(), 0
+        self.history, self.restarts, self.said = History(), 0, ""
 
     def view(self) -> InstanceView:
         """Return a snapshot for everyone else."""
@@ -82,7 +89,7 @@ class Record:
             worker=self.worker,
             runtime=self.runtime,
             phase=self.phase,
-            reason=self.reason,
+            reason="\n".join(filter(None, (self.reason, self.said))),
             pid=alive.pid if alive else None,
             started_at=self.started_at if alive else None,
             restarts=self.restarts,

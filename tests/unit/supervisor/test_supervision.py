@@ -2,35 +2,27 @@ from __future__ import annotations
 
 import json
 import signal
-from collections import deque
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from magnetar.errors import NotReadyError, RefusedError
 from magnetar.lifecycle import Event, Phase
 from magnetar.policy.health import HealthPolicy
-from magnetar.policy.restart import RestartPolicy
 from magnetar.runtimes.base import (
     BootFailed,
     Exit,
-    InstanceSpec,
-    Notice,
     Progress,
     Pulse,
     Ready,
     RuntimeStartError,
 )
-from magnetar.supervision.context import SupervisionContext
-from magnetar.supervision.desired import Desired
-from magnetar.supervision.supervisor import Supervisor
-from magnetar_instance.proto.control import FunctionStatus, MetricsData
-from magnetar_instance.proto.function import STOPPED, FunctionDetails, FunctionMetaData, PackageLocationMetaData
+from magnetar_instance.proto.function import STOPPED, FunctionDetails
+from scripted import function, world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    pass
 
 pytestmark = pytest.mark.anyio
 
@@ -38,138 +30,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class ScriptedInstance:
-    """An instance without a process: a test says when it is ready and how it ends."""
-
-    pid: int | None = None
-    grpc_port = metrics_port = None
-    log_file = Path("nowhere.log")
-
-    def __init__(self, spec: InstanceSpec) -> None:
-        self.spec = spec
-        self._send, self._receive = anyio.create_memory_object_stream[Notice](8)
-        self._ended = anyio.Event()
-        self._exit = Exit()
-        self.stops = 0
-        self.dumps = 0
-        self.on_stop: Callable[[], object] = lambda: None
-
-    def dump_stacks(self) -> None:
-        self.dumps += 1
-
-    async def notices(self) -> AsyncIterator[Notice]:
-        async for notice in self._receive:
-            yield notice
-
-    def tell(self, notice: Notice) -> None:
-        self._send.send_nowait(notice)
-
-    def end(self, ended: Exit) -> None:
-        if not self._ended.is_set():
-            self._exit = ended
-            self._send.close()
-            self._ended.set()
-
-    async def wait(self) -> Exit:
-        await self._ended.wait()
-        return self._exit
-
-    async def stop(self, grace: float) -> None:
-        self.stops += 1
-        self.on_stop()
-        self.end(Exit(code=0))
-
-    async def status(self) -> FunctionStatus:
-        return FunctionStatus(running=True)
-
-    async def metrics(self) -> MetricsData:
-        return MetricsData()
-
-    async def metrics_text(self) -> str:
-        return ""
-
-
-class ScriptedRuntime:
-    """A runtime whose instances a test plays by hand."""
-
-    name = "process"
-
-    def __init__(self) -> None:
-        self._started, self.started = anyio.create_memory_object_stream[ScriptedInstance](100)
-        self.errors: deque[RuntimeStartError] = deque()
-
-    async def start(self, spec: InstanceSpec) -> ScriptedInstance:
-        if self.errors:
-            raise self.errors.popleft()
-        instance = ScriptedInstance(spec)
-        self._started.send_nowait(instance)
-        return instance
-
-
-class World:
-    """A supervisor with its surroundings."""
-
-    def __init__(self) -> None:
-        self.runtime = ScriptedRuntime()
-        self.fetch_errors: deque[Exception] = deque()
-        self.refusal: RefusedError | None = None
-        self.removed: list[str] = []
-        self.supervisor: Supervisor
-
-    async def fetch(self, location: PackageLocationMetaData) -> Path:
-        if self.fetch_errors:
-            raise self.fetch_errors.popleft()
-        return Path(location.packagePath)
-
-    def choose(self, details: FunctionDetails) -> str:
-        if self.refusal:
-            raise self.refusal
-        return "process"
-
-    async def on_removed(self, desired: Desired) -> None:
-        self.removed.append(desired.fqiid)
-
-    async def until(self, phase: Phase, fqiid: str = "a/b/c:0") -> str:
-        """Wait until an instance is in a phase and return the reason."""
-        while True:
-            seen = self.supervisor.generation
-            view = self.supervisor.view(fqiid)
-            if view is not None and view.phase is phase:
-                return view.reason
-            await self.supervisor.changed(seen)
-
-
-@asynccontextmanager
-async def world(health: HealthPolicy | None = None, **policy: float) -> AsyncIterator[World]:
-    made = World()
-    context = SupervisionContext(
-        worker_id="w",
-        runtimes={"process": made.runtime},
-        fetch=made.fetch,
-        choose=made.choose,
-        removed=made.on_removed,
-        policy=RestartPolicy(**{"initial_delay": 0.001, "max_delay": 0.001, **policy}),
-        stop_grace=1.0,
-        start_timeout=30.0,
-        starts=anyio.CapacityLimiter(4),
-        health=health or HealthPolicy(),
-    )
-    with anyio.fail_after(20):
-        async with Supervisor(context) as supervisor:
-            made.supervisor = supervisor
-            yield made
-
-
-def function(package: str = "code.py", *, running: bool = True, **details: Any) -> dict[str, Desired]:
-    metadata = FunctionMetaData(
-        functionDetails=FunctionDetails(tenant="a", namespace="b", name="c", runtime="PYTHON", **details),
-        packageLocation=PackageLocationMetaData(packagePath=package),
-    )
-    if not running:
-        metadata.instanceStates[0] = STOPPED
-    return {"a/b/c:0": Desired(metadata, 0)}
 
 
 async def test_an_instance_runs_once_it_says_it_is_ready() -> None:

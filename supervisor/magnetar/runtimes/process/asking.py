@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 import anyio
 
@@ -14,6 +15,13 @@ _AGAIN = 0.5
 """Seconds until an instance that answered, but not that it runs, is asked again."""
 _LOOK_AGAIN, _LOOK_LONGEST = 0.1, 20.0
 """Seconds until a log is looked into again for the line that tells readiness, and until that is given up."""
+
+
+class Voice(Protocol):
+    """Where an instance's notices come from: its socket, or the answers to what it is asked."""
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """Yield what is told, until the instance has ended."""
 
 
 class Asking:
@@ -69,3 +77,25 @@ class Asking:
         except ConnectionError as error:
             return Pulse(str(error))
         return Pulse()
+
+
+class Resumed:
+    """An instance of ours that another worker started: whether it is subscribed was told to that one, so it is asked."""
+
+    def __init__(self, child: Child, stub: InstanceStub, voice: Voice) -> None:
+        self._child = child
+        self._stub = stub
+        self._voice = voice
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """Yield readiness, where that was told before, and what it says from now on."""
+        if await unless(self._child.wait, self._serving):
+            yield Ready()
+        async for notice in self._voice.notices():
+            yield notice
+
+    async def _serving(self) -> bool:
+        try:
+            return await self._stub.serving(wait_for_ready=True)
+        except ConnectionError:
+            return False

@@ -25,6 +25,11 @@ class GoLanguage:
     def admit(self, details: FunctionDetails, package: Path) -> None:
         """Admit every function: what can be judged before a start was judged with its package."""
 
+    @property
+    def can_wait(self) -> bool:
+        """False: Pulsar's library subscribes as soon as it runs."""
+        return False
+
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance; what it prints is its log."""
         conf = go_conf(self.settings, spec, place, web_service_url=self.web_service_url)

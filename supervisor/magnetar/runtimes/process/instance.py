@@ -4,7 +4,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
@@ -13,20 +12,14 @@ from magnetar.processes.child import Child
 from magnetar.processes.logtail import last_lines, size_of
 from magnetar.processes.memory import oom_kills
 from magnetar.processes.watch import ExitStatus
-from magnetar.runtimes.base import BootFailed, Exit, Notice, Ready
+from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Notice, Ready
+from magnetar.runtimes.process.asking import Voice
 from magnetar.runtimes.process.launch import Launch, Place
 from magnetar.runtimes.process.normal import normal_metrics, normal_status, normal_text
 from magnetar.runtimes.process.stub import InstanceStub
 
 _READ_LINES, _READ_BYTES = 400, 256 * 1024
 """How much of what an ended instance said is looked at for its cause."""
-
-
-class Voice(Protocol):
-    """Where an instance's notices come from: its socket, or the answers to what it is asked."""
-
-    def notices(self) -> AsyncIterator[Notice]:
-        """Yield what is told, until the instance has ended."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +48,13 @@ class Before:
 class ProcessInstance:
     """A running instance process.
 
-    `clean_up` is awaited once, when the process has ended; it removes what the process left behind.
+    `clean_up` is awaited once, when the process has ended; it removes what the process left behind. `let_subscribe` is
+    how one that was prepared is told to subscribe.
     """
 
     def __init__(
         self,
-        instance_id: int,
+        spec: InstanceSpec,
         child: Child,
         launch: Launch,
         place: Place,
@@ -70,8 +64,11 @@ class ProcessInstance:
         stub: InstanceStub,
         scrape: Callable[[int], Awaitable[str]],
         clean_up: Callable[[], Awaitable[None]],
+        let_subscribe: Callable[[], None],
+        survives: bool = False,
     ) -> None:
-        self._instance_id = instance_id
+        self._instance_id = spec.instance_id
+        self.fingerprint = spec.fingerprint
         self._child = child
         self._launch = launch
         self._place = place
@@ -80,6 +77,8 @@ class ProcessInstance:
         self._stub = stub
         self._scrape = scrape
         self._clean_up = clean_up
+        self._let_subscribe = let_subscribe
+        self._survives = survives
         self._killed_after: float | None = None
         self._exit: Exit | None = None
         self._final = False
@@ -104,6 +103,19 @@ class ProcessInstance:
     def log_file(self) -> Path:
         """The file that the function's log records and prints go to."""
         return self._place.log_file
+
+    @property
+    def survives(self) -> bool:
+        """Whether it goes on after this process."""
+        return self._survives
+
+    def subscribe(self) -> None:
+        """Let it subscribe, where it was prepared."""
+        self._let_subscribe()
+
+    async def let_go(self) -> None:
+        """Close what it is asked through; its link was closed by whoever read it."""
+        await self._stub.close()
 
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield what the instance tells of itself, until it ends; one that can't tell why it never ran is read."""

@@ -85,6 +85,11 @@ class JavaLanguage:
     settings: ProcessSettings
     java: JavaSettings
 
+    @property
+    def can_wait(self) -> bool:
+        """False: Pulsar's instance subscribes as soon as it runs."""
+        return False
+
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance. Raises RefusedError for what this host's Java or Pulsar can't run."""
         installation = self.admit(spec.details, spec.package)

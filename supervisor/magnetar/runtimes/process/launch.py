@@ -60,6 +60,10 @@ class Language(Protocol):
     def admit(self, details: FunctionDetails, package: Path) -> object:
         """Judge a function before it is created. Raises RefusedError with what to change when it can't run here."""
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether an instance can be started and wait, unsubscribed, until it is told to subscribe."""
+
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance.
 

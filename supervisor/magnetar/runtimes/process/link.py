@@ -4,10 +4,11 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import anyio
 
-from magnetar.runtimes.base import BootFailed, Notice, Progress, Ready
+from magnetar.runtimes.base import BootFailed, Notice, Prepared, Progress, Ready
 
 _LIMIT = 1 << 20
 """Bytes that a line may have; what is longer ends the reading: no instance of ours says so much."""
@@ -15,20 +16,32 @@ _COUNTS = ("received", "processed")
 
 
 class SupervisorLink:
-    """The supervisor's end; the instance's end is handed to the child and closed here once it was spawned."""
+    """The supervisor's end; the instance's end is handed to the child and closed here once it was spawned.
 
-    def __init__(self) -> None:
-        self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    `ours` is the end of a link that another worker made.
+    """
+
+    def __init__(self, ours: socket.socket | None = None) -> None:
+        self.theirs: socket.socket | None = None
+        if ours is None:
+            ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._ours = ours
         self._ours.setblocking(False)  # noqa: FBT003
         self._read_by_someone = False
 
+    @property
+    def descriptor(self) -> int:
+        """The supervisor's end, for a guardian to hold."""
+        return self._ours.fileno()
+
     def close_theirs(self) -> None:
         """Close the child's end here, so that its death is an end of file."""
-        self.theirs.close()
+        if self.theirs is not None:
+            self.theirs.close()
 
     def close(self) -> None:
         """Close both ends; whoever iterates `notices` still gets what was said before."""
-        self.theirs.close()
+        self.close_theirs()
         if not self._read_by_someone:
             self._ours.close()
             return
@@ -75,13 +88,17 @@ class SupervisorLink:
             message = json.loads(line)
         except ValueError:
             return None
-        if not isinstance(message, dict):
-            return None
-        match message.get("event"):
-            case "ready":
-                return Ready()
-            case "failed":
-                return BootFailed(str(message.get("reason")), tuple(map(str, message.get("traceback") or ())))
-            case "progress":
-                return Progress(*(number if isinstance(number := message.get(name), int) else 0 for name in _COUNTS))
-        return None
+        return _notice(message) if isinstance(message, dict) else None
+
+
+def _notice(message: dict[str, Any]) -> Notice | None:
+    match message.get("event"):
+        case "ready":
+            return Ready()
+        case "prepared":
+            return Prepared()
+        case "failed":
+            return BootFailed(str(message.get("reason")), tuple(map(str, message.get("traceback") or ())))
+        case "progress":
+            return Progress(*(number if isinstance(number := message.get(name), int) else 0 for name in _COUNTS))
+    return None

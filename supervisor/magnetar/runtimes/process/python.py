@@ -24,10 +24,19 @@ class PythonLanguage:
     def admit(self, details: FunctionDetails, package: Path) -> None:
         """Admit every function: what can be judged before a start was judged with its package."""
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether the instance is ours."""
+        return self._ours
+
+    @property
+    def _ours(self) -> bool:
+        location = self.settings.python_instance
+        return location is None or location.resolve() == OWN_LAUNCHER.resolve()
+
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         """Return how to start an instance: flags of the interpreter (`runtimeFlags`) need an interpreter of their own."""
-        location = self.settings.python_instance
-        ours = location is None or location.resolve() == OWN_LAUNCHER.resolve()
+        location, ours = self.settings.python_instance, self._ours
         arguments = python_arguments(self.settings, spec, place)
         return Launch(
             argv=python_command(spec, location or OWN_LAUNCHER, arguments),

@@ -1,9 +1,10 @@
 """The process runtime: each instance is a process of its own on this host."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -17,37 +18,24 @@ from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
 from magnetar.processes.leftovers import INSTANCE_MARKER, kill_leftovers
 from magnetar.processes.ports import Ports
-from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
+from magnetar.runtimes.base import InstanceSpec, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.package_copy import PackageCopies
-from magnetar.runtimes.process.asking import Asking
+from magnetar.runtimes.process.asking import Asking, Resumed, Voice
 from magnetar.runtimes.process.command import log_file, python_environment
 from magnetar.runtimes.process.instance import Before, ProcessInstance
 from magnetar.runtimes.process.launch import Language, Launch, Place
 from magnetar.runtimes.process.link import SupervisorLink
 from magnetar.runtimes.process.settings import ProcessSettings
+from magnetar.runtimes.process.start import Start
 from magnetar.runtimes.process.stub import InstanceStub
+from magnetar.runtimes.process.survivors import Survivors
 from magnetar.runtimes.process.zygotes import Zygotes
 from magnetar.tasks import ServingTasks
 
 LINK_VARIABLE = "MAGNETAR_SUPERVISOR_FD"
+WAITS_VARIABLE = "MAGNETAR_WAITS"
 _SCRAPE_DEADLINE = 5.0
-
-
-@dataclass(frozen=True)
-class _Start:
-    """One start under way: what was composed for it, and what tells its processes from others."""
-
-    spec: InstanceSpec
-    place: Place
-    launch: Launch
-    marker: str
-    record: Path
-
-    def facts(self) -> dict[str, object]:
-        """Return what its record on disk says beside what identifies the process."""
-        ports = {"grpcPort": self.place.port, "metricsPort": self.place.metrics_port}
-        return {"instance": self.spec.fqiid, "marker": self.marker, "log": str(self.place.log_file), **ports}
 
 
 class ProcessRuntime:
@@ -55,7 +43,8 @@ class ProcessRuntime:
 
     The launcher is the worker's; `languages` are by Pulsar's names of them. Python instances of ours are forked by a zygote,
     which is kept warm for as long as the runtime is entered; where it can't, and for every other program, the launcher
-    runs the command.
+    runs the command. Where the launcher survives this process, so do the instances; what another worker left is adopted by
+    name, and what nobody adopts is ended by `end_unwanted`.
     """
 
     name = "process"
@@ -77,6 +66,7 @@ class ProcessRuntime:
         self._tasks = ServingTasks()
         self._http: httpx.AsyncClient
         self._zygotes: Zygotes
+        self._survivors = Survivors(self._take_up, settings.stop_grace)
 
     @property
     def zygote_pids(self) -> list[int]:
@@ -90,6 +80,7 @@ class ProcessRuntime:
         self._zygotes = Zygotes(self._launcher, self._tasks.group, self._log)
         if self._settings.zygote and self._settings.python_instance is None:
             self._zygotes.warm(python_environment(self._settings))
+        await self._survivors.find(self._settings.records, self._launcher)
         return self
 
     async def __aexit__(
@@ -102,17 +93,41 @@ class ProcessRuntime:
 
     async def start(self, spec: InstanceSpec) -> ProcessInstance:
         """Start an instance. Raises RuntimeStartError when that is not possible now, RefusedError when it never is."""
+        return await self._begin(self._language(spec), spec, waits=False)
+
+    async def prepare(self, spec: InstanceSpec) -> ProcessInstance | None:
+        """Start a Python instance of ours that waits to be told to subscribe; None for every other. Raises as `start`."""
+        language = self._language(spec)
+        return await self._begin(language, spec, waits=True) if language.can_wait else None
+
+    async def adopt(self, fqiid: str) -> Survivor | None:
+        """Take over the instance of this name that a worker before this one left."""
+        instance = await self._survivors.adopt(fqiid)
+        return None if instance is None else Survivor(instance, instance.fingerprint, self.name)
+
+    async def end_unwanted(self, wanted: Collection[str]) -> None:
+        """End what was left of instances that are not wanted here."""
+        unwanted = self._survivors.names - set(wanted)
+        for name in sorted(unwanted):
+            self._log.info("An instance that another worker left is not wanted here any more.", instance=name)
+        await self._survivors.end(unwanted)
+
+    def _language(self, spec: InstanceSpec) -> Language:
         language = self._languages.get(language_of(spec.details))
         if language is None:
             raise RefusedError(f"{language_of(spec.details)} functions can't run in the process runtime of this worker")
+        return language
+
+    async def _begin(self, language: Language, spec: InstanceSpec, *, waits: bool) -> ProcessInstance:
         try:
             async with AsyncExitStack() as undo:
-                start = await self._compose(language, spec, undo)
-                return await self._run(start, undo)
+                place = await self._place(spec, undo)
+                launch = language.launch(spec, place)
+                return await self._run(self._composed(spec, place, launch, waits=waits), launch, undo)
         except (OSError, SpawnError, LauncherGoneError) as problem:
             raise RuntimeStartError(f"the process could not be started: {problem}") from problem
 
-    async def _compose(self, language: Language, spec: InstanceSpec, undo: AsyncExitStack) -> _Start:
+    async def _place(self, spec: InstanceSpec, undo: AsyncExitStack) -> Place:
         details = spec.details
         log = log_file(self._settings.log_directory, details.tenant, details.namespace, details.name, spec.instance_id)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -120,46 +135,94 @@ class ProcessRuntime:
         undo.push_async_callback(self._copies.remove, package)
         port, metrics_port = ports = self._ports.take(2)
         undo.callback(self._ports.give_back, ports)
-        place = Place(package, port, metrics_port, log)
-        record = self._settings.records / f"{details.name}-{spec.instance_id}-{spec.function_id}.json"
-        undo.callback(record.unlink, missing_ok=True)
-        marker = f"{self._launcher.mark}:{spec.fqiid}:{spec.function_id}"
-        return _Start(spec, place, language.launch(spec, place), marker, record)
+        return Place(package, port, metrics_port, log)
 
-    async def _run(self, start: _Start, undo: AsyncExitStack) -> ProcessInstance:
-        link = SupervisorLink() if start.launch.linked else None
+    def _composed(self, spec: InstanceSpec, place: Place, launch: Launch, *, waits: bool) -> Start:
+        record = self._settings.records / f"{spec.details.name}-{spec.instance_id}-{spec.function_id}.json"
+        marker = f"{self._launcher.mark}:{spec.fqiid}:{spec.function_id}"
+        return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
+
+    async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
+        undo.callback(start.record.unlink, missing_ok=True)
+        link = SupervisorLink() if launch.linked else None
         if link is not None:
+            undo.push_async_callback(self._launcher.release, start.key)
             undo.callback(link.close)
-        before = Before.now(start.launch, start.place)
-        child = await self._spawn(start, link)
+            await self._launcher.hold(start.key, link.descriptor)
+        child = await self._spawn(start, launch, link)
         undo.callback(self._kill_leftovers, start)
         if link is not None:
             link.close_theirs()
+        return self._instance(start, launch, child, link, undo)
+
+    async def _take_up(self, start: Start, child: Child) -> ProcessInstance:
+        """Make an instance of a process that another worker started, with all that has to be undone at its end."""
+        launch = self._relaunch(start)
+        ports = [start.place.port, start.place.metrics_port]
+        self._ports.hold(ports)
+        self._copies.keep(start.place.package)
+        descriptor = await self._launcher.fetch(start.key) if start.linked else None
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._copies.remove, start.place.package)
+            undo.callback(self._ports.give_back, ports)
+            undo.callback(start.record.unlink, missing_ok=True)
+            link = None if descriptor is None else SupervisorLink(socket.socket(fileno=descriptor))
+            if link is not None:
+                undo.push_async_callback(self._launcher.release, start.key)
+                undo.callback(link.close)
+            undo.callback(self._kill_leftovers, start)
+            return self._instance(start, launch, child, link, undo, adopted=True)
+
+    def _relaunch(self, start: Start) -> Launch:
+        """Return what is known of how a running process was launched; that it could not be launched now is no matter."""
+        try:
+            launch = self._language(start.spec).launch(start.spec, start.place)
+        except RefusedError:
+            launch = Launch([], {}, start.place.log_file)
+        return replace(launch, linked=start.linked)
+
+    def _instance(
+        self,
+        start: Start,
+        launch: Launch,
+        child: Child,
+        link: SupervisorLink | None,
+        undo: AsyncExitStack,
+        *,
+        adopted: bool = False,
+    ) -> ProcessInstance:
         stub = InstanceStub(start.place.port)
         undo.push_async_callback(stub.close)
+        voice: Voice
+        if link is None:
+            told_ready = start.before.told_ready(launch, start.place)
+            voice = Asking(child, stub, launch.health_interval, told_ready)
+        else:
+            voice = Resumed(child, stub, link) if adopted else link
         return ProcessInstance(
-            start.spec.instance_id,
+            start.spec,
             child,
-            start.launch,
+            launch,
             start.place,
-            before,
-            voice=link
-            or Asking(child, stub, start.launch.health_interval, before.told_ready(start.launch, start.place)),
+            start.before,
+            voice=voice,
             stub=stub,
             scrape=self._scrape,
             clean_up=undo.pop_all().aclose,
+            let_subscribe=partial(link.send, "subscribe") if link else lambda: None,
+            survives=self._launcher.survives,
         )
 
-    async def _spawn(self, start: _Start, link: SupervisorLink | None) -> Child:
-        launch = start.launch
+    async def _spawn(self, start: Start, launch: Launch, link: SupervisorLink | None) -> Child:
+        waits = {WAITS_VARIABLE: "1"} if start.waits else {}
         wanted = Spawn(
             launch.argv,
-            {**launch.environment, INSTANCE_MARKER: start.marker},
+            {**launch.environment, INSTANCE_MARKER: start.marker, **waits},
             cwd=str(launch.cwd) if launch.cwd else None,
             output=str(launch.output),
             record=str(start.record),
             facts=start.facts(),
-            descriptors={} if link is None else {LINK_VARIABLE: link.theirs.fileno()},
+            descriptors={} if link is None or link.theirs is None else {LINK_VARIABLE: link.theirs.fileno()},
         )
         if self._settings.zygote and launch.forked_argv is not None:
             try:
@@ -170,7 +233,7 @@ class ProcessRuntime:
                 )
         return await self._launcher.spawn(wanted)
 
-    def _kill_leftovers(self, start: _Start) -> None:
+    def _kill_leftovers(self, start: Start) -> None:
         left = kill_leftovers(self._launcher.parent, start.marker)
         if left:
             self._log.warning(

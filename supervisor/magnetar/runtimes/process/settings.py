@@ -24,6 +24,7 @@ class ProcessSettings:
     `log_directory` is the base: `functions/<tenant>/…` is appended. `health_check_interval` is in seconds.
     `environment` is complete: a process inherits nothing else. Instances get their own copies of packages below
     `download_directory`; `records` is where the record of each running process is kept.
+    `stop_grace` is what instances that another worker left, and nobody wants, have to end.
     """
 
     pulsar_service_url: str
@@ -40,3 +41,4 @@ class ProcessSettings:
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
     credentials: Credentials | None = None
     zygote: bool = True
+    stop_grace: float = 10.0

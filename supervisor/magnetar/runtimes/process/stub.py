@@ -8,10 +8,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from magnetar_instance.proto.control import FunctionStatus, HealthCheckResult, MetricsData
+from magnetar_instance.proto.health import HealthCheckResponse
 
 Answer = TypeVar("Answer", bound=Message)
 DEADLINE = 5.0
 """Seconds that an instance has for an answer, as Pulsar's worker gives it."""
+_SERVING = 1
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
@@ -52,10 +54,23 @@ class InstanceStub:
         """Tell the instance's watchdog that its worker lives, or raise ConnectionError."""
         return (await self._ask("HealthCheck", HealthCheckResult.FromString)).success
 
-    async def _ask(self, method: str, read: Callable[[bytes], Answer], *, wait_for_ready: bool = False) -> Answer:
+    async def serving(self, *, wait_for_ready: bool = False) -> bool:
+        """Ask an instance of ours whether it is subscribed, or raise ConnectionError."""
+        read = HealthCheckResponse.FromString
+        answer = await self._ask("Check", read, wait_for_ready=wait_for_ready, service="grpc.health.v1.Health")
+        return answer.status == _SERVING
+
+    async def _ask(
+        self,
+        method: str,
+        read: Callable[[bytes], Answer],
+        *,
+        wait_for_ready: bool = False,
+        service: str = "proto.InstanceControl",
+    ) -> Answer:
         if self._closed:
             raise ConnectionError(f"the instance has ended and can't be asked for {method}")
-        call = self._channel.unary_unary(f"/proto.InstanceControl/{method}", _nothing, read)
+        call = self._channel.unary_unary(f"/{service}/{method}", _nothing, read)
         try:
             answer: Answer = await call(b"", timeout=DEADLINE, wait_for_ready=wait_for_ready)
         except grpc.aio.AioRpcError as error:

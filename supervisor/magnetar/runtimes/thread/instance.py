@@ -19,7 +19,7 @@ from magnetar_instance.thread_output import FunctionOutput
 from structlog.stdlib import BoundLogger
 
 from magnetar.processes.logtail import last_lines, size_of
-from magnetar.runtimes.base import BootFailed, Exit, Notice, Progress, Ready
+from magnetar.runtimes.base import BootFailed, Exit, Notice, Prepared, Progress, Ready
 from magnetar.runtimes.thread.stacks import stack_of, where
 
 _LAST_LINES = 10
@@ -41,6 +41,7 @@ class ThreadInstance:
 
     grpc_port = None
     metrics_port = None
+    survives = False
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class ThreadInstance:
         abandoned: Callable[["ThreadInstance"], None],
         clean_up: Callable[[], None],
         logger: BoundLogger,
+        waits: bool = False,
     ) -> None:
         self.pid = os.getpid()
         self.log_file = log_file
@@ -62,7 +64,9 @@ class ThreadInstance:
         self._log = logger.bind(instance=settings.fqiid)
         self._said_before = size_of(log_file)
         self._output = FunctionOutput(log_file, settings.fqiid)
-        self._instance = Instance(settings, load=load_isolated, logger=self._output.logger, notify=self._notify)
+        self._instance = Instance(
+            settings, load=load_isolated, logger=self._output.logger, notify=self._notify, waits=waits
+        )
         self._send, self._receive = anyio.create_memory_object_stream[Notice](_NOTICES)
         self._over = anyio.Event()
         self._exit = Exit()
@@ -106,6 +110,8 @@ class ThreadInstance:
     def _notify(self, event: str, fields: dict[str, object]) -> None:
         if event == "ready":
             self._call_soon(self._tell, Ready())
+        elif event == "prepared":
+            self._call_soon(self._tell, Prepared())
         elif event == "progress":
             received, processed = (int(str(fields[name])) for name in ("received", "processed"))
             self._call_soon(self._tell, Progress(received, processed))
@@ -133,6 +139,13 @@ class ThreadInstance:
         async with self._receive:
             async for notice in self._receive:
                 yield notice
+
+    def subscribe(self) -> None:
+        """Let one that was prepared subscribe."""
+        self._instance.subscribe()
+
+    async def let_go(self) -> None:
+        """Do nothing: a thread does not survive its process."""
 
     async def wait(self) -> Exit:
         """Wait for the end, or until the thread was given up."""

@@ -66,8 +66,18 @@ class ThreadRuntime:
             for each in self._given_up:
                 await each.closed.wait()
 
+    async def adopt(self, _: str) -> None:
+        """Return None: a thread does not survive its process."""
+
     async def start(self, spec: InstanceSpec) -> ThreadInstance:
         """Start an instance. Raises RefusedError for another language, RuntimeStartError when its log can't be written."""
+        return self._begin(spec, waits=False)
+
+    async def prepare(self, spec: InstanceSpec) -> ThreadInstance:
+        """Start an instance that waits to be told to subscribe. Raises as `start`."""
+        return self._begin(spec, waits=True)
+
+    def _begin(self, spec: InstanceSpec, *, waits: bool) -> ThreadInstance:
         language = language_of(spec.details)
         if language != "PYTHON":
             raise RefusedError(f"{language} functions can't run in the thread runtime: use the process runtime")
@@ -79,12 +89,12 @@ class ThreadRuntime:
         except OSError as problem:
             raise RuntimeStartError(f"the function could not be started: {problem}") from problem
         try:
-            return self._start(replace(spec, package=package), log)
+            return self._start(replace(spec, package=package), log, waits=waits)
         except OSError as problem:
             self._copies.remove_now(package)
             raise RuntimeStartError(f"the log {log} can't be written: {problem.strerror}") from problem
 
-    def _start(self, spec: InstanceSpec, log: Path) -> ThreadInstance:
+    def _start(self, spec: InstanceSpec, log: Path, *, waits: bool) -> ThreadInstance:
         return ThreadInstance(
             self._instance_settings(spec),
             log,
@@ -93,6 +103,7 @@ class ThreadRuntime:
             abandoned=self._given_up.append,
             clean_up=partial(self._copies.remove_now, spec.package),
             logger=self._log,
+            waits=waits,
         )
 
     def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
