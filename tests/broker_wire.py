@@ -156,6 +156,6 @@ class Unheard:
 
 async def publish(topic: Topic, first: int, count: int, *, keys: int = 0) -> None:
     """Publish messages and wait until they are durable; with `keys`, that many take turns."""
-    for number in range(first, first + count):
-        topic.publish(entry(number, key=f"k{number % keys}" if keys else ""), 1, Unheard())
+    entries = [entry(number, key=f"k{number % keys}" if keys else "") for number in range(first, first + count)]
+    topic.publish(entries, [1] * count, Unheard())
     await topic._journal.settled()

@@ -110,7 +110,7 @@ class Reclaimer:
                 break
             data, count = self._wanted(topic, number)
             if data is not None:
-                moved.append((number, self._journal.append(topic.id, number, count, data, None), len(data)))
+                moved.append((number, self._journal.append(topic.id, number, [count], [data], None)[0], len(data)))
                 size += len(data)
         else:
             numbers = []

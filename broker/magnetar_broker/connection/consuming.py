@@ -29,7 +29,7 @@ class ConsumerHandlers:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def subscribe(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def subscribe(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Add a consumer to a subscription, which is made where there is none."""
         request = command.subscribe
         try:
@@ -60,14 +60,14 @@ class ConsumerHandlers:
             return self._broker.get_or_create(request.topic)
         return self._broker.get(request.topic)
 
-    def flow(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def flow(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Let a consumer have more messages."""
         known = peer.consumers.get(command.flow.consumer_id)
         if known is not None:
             known[2].permits = min(known[2].permits + command.flow.messagePermits, _PERMITS_LIMIT)
             known[1].dispatch()
 
-    def acknowledge(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def acknowledge(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Acknowledge entries, or messages of a batch; answered only where the client asks."""
         request = command.ack
         problem: BrokerError | None = None
@@ -87,7 +87,7 @@ class ConsumerHandlers:
                 answer.ackResponse.message = str(problem)
             peer.send(answer)
 
-    def redeliver(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def redeliver(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Deliver again what a consumer names, or all that it has."""
         request = command.redeliverUnacknowledgedMessages
         known = peer.consumers.get(request.consumer_id)
@@ -98,7 +98,7 @@ class ConsumerHandlers:
         entries = [message_id.entryId for message_id in request.message_ids]
         known[1].redeliver(known[2], entries or None)
 
-    def unsubscribe(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def unsubscribe(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Delete a subscription whose only consumer asks for it."""
         request = command.unsubscribe
         try:
@@ -111,7 +111,7 @@ class ConsumerHandlers:
             return
         peer.success_when_durable(self._broker.journal, request.request_id)
 
-    def seek(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def seek(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Put a subscription's cursor elsewhere; every consumer is closed and subscribes anew with empty queues."""
         request = command.seek
         try:
@@ -126,13 +126,13 @@ class ConsumerHandlers:
         subscription.seek(entry)
         peer.success(request.request_id)
 
-    def close(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def close(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Close a consumer."""
         if command.close_consumer.consumer_id in peer.consumers:
             peer.drop_consumer(command.close_consumer.consumer_id)
         peer.success(command.close_consumer.request_id)
 
-    def last_message_id(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def last_message_id(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Tell the last message of a consumer's topic, and how far its subscription has come."""
         request = command.getLastMessageId
         try:
@@ -151,7 +151,7 @@ class ConsumerHandlers:
             body.last_message_id.batch_index = last_live(words) if words else last_index(topic, last)
         peer.send(answer)
 
-    def stats(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def stats(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Tell a consumer's figures."""
         answer = BaseCommand(type=BaseCommand.CONSUMER_STATS_RESPONSE)
         body = answer.consumerStatsResponse

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -15,7 +16,7 @@ from magnetar_broker.topics.subscription import Subscription
 from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.frames import FrameError, FrameReader, command_frame, message_frame_head
 from magnetar_broker.wire.proto import pulsar_api
-from magnetar_broker.wire.proto.pulsar_api import BaseCommand
+from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandSend
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,21 @@ _UNREAD_LIMIT = 8 * 1024 * 1024
 _PENDING_LIMIT = 32 * 1024 * 1024
 _NO_REQUEST = (1 << 64) - 1
 
-Handler = Callable[["Peer", BaseCommand, memoryview], None]
+Handler = Callable[["Peer", BaseCommand, bytes], None]
+
+
+class Gathered(Protocol):
+    """Messages of one producer that came one right behind the other."""
+
+    @property
+    def producer_id(self) -> int:
+        """The producer's number."""
+
+    def add(self, request: CommandSend, entry: bytes) -> None:
+        """Add a message."""
+
+    def publish(self) -> None:
+        """Append them."""
 
 
 class Peer(asyncio.Protocol):
@@ -44,6 +59,7 @@ class Peer(asyncio.Protocol):
         self.takes_challenges = False
         self.challenged = False
         self.writable = True
+        self.gathered: Gathered | None = None
         self._handlers = handlers
         self._gone = gone
         self._reader = FrameReader()
@@ -74,16 +90,32 @@ class Peer(asyncio.Protocol):
         """Handle every complete frame."""
         self._heard = True
         try:
-            for command_bytes, rest in self._reader.feed(data):
-                self._handle(command_bytes, rest)
-                if self._transport is None or self._transport.is_closing():
-                    return
+            self._take(data)
         except (FrameError, DecodeError) as error:
             logger.info("%s sent what is not Pulsar's protocol and is disconnected: %s", self.address, error)
             self.close()
 
-    def _handle(self, command_bytes: memoryview, rest: memoryview) -> None:
-        command = BaseCommand.FromString(bytes(command_bytes))
+    def _take(self, data: bytes) -> None:
+        try:
+            for command_bytes, rest in self._reader.feed(data):
+                command = BaseCommand.FromString(command_bytes)
+                if command.type == BaseCommand.SEND and self.connected:
+                    self._handlers[BaseCommand.SEND](self, command, rest)
+                    continue
+                self.publish_gathered()
+                self._handle(command, rest)
+                if self._transport is None or self._transport.is_closing():
+                    return
+        finally:
+            self.publish_gathered()
+
+    def publish_gathered(self) -> None:
+        """Publish the messages that came one right behind the other: together they cost less."""
+        gathered, self.gathered = self.gathered, None
+        if gathered is not None:
+            gathered.publish()
+
+    def _handle(self, command: BaseCommand, rest: bytes) -> None:
         if not self.connected and command.type != BaseCommand.CONNECT:
             raise FrameError("the first command must be CONNECT")
         handler = self._handlers.get(command.type)
@@ -226,33 +258,39 @@ class Peer(asyncio.Protocol):
         if self._uncommitted <= _PENDING_LIMIT:
             self._read_again("the disk")
 
-    def send_receipt(self, producer_id: int, sequence_id: int, highest: int, topic_id: int, entry: int) -> None:
-        """Tell a producer that its message is durable."""
+    def send_receipts(self, producer_id: int, topic_id: int, first: int, receipts: Iterable[tuple[int, int]]) -> None:
+        """Tell a producer that its messages are durable, by their sequence ids and highest ones, from an entry on."""
         receipt = self._receipt.send_receipt
-        receipt.producer_id = producer_id
-        receipt.sequence_id = sequence_id
-        receipt.highest_sequence_id = highest
-        receipt.message_id.ledgerId = topic_id if entry != _NO_REQUEST else entry
-        receipt.message_id.entryId = entry
-        self._write(command_frame(self._receipt))
+        message_id = receipt.message_id
+        receipt.producer_id, message_id.ledgerId = producer_id, topic_id
+        frames = []
+        for entry, (sequence_id, highest) in enumerate(receipts, first):
+            receipt.sequence_id, receipt.highest_sequence_id = sequence_id, highest
+            message_id.entryId = entry
+            frames.append(command_frame(self._receipt))
+        self._write(*frames)
 
     def deliver(self, consumer: Consumer, delivery: Delivery) -> None:
-        """Send one entry to a consumer."""
+        """Send neighbouring entries to a consumer."""
         message = self._message.message
         message.Clear()
         message.consumer_id = consumer.id
-        message.message_id.ledgerId = delivery.topic_id
-        message.message_id.entryId = delivery.entry
-        message.message_id.partition = delivery.partition
-        message.redelivery_count = delivery.redeliveries
+        message_id = message.message_id
+        message_id.ledgerId, message_id.partition = delivery.topic_id, delivery.partition
+        if delivery.redeliveries:
+            message.redelivery_count = delivery.redeliveries
         if delivery.ack_set:
             message.ack_set.extend(delivery.ack_set)
         if consumer.epoch is not None:
             message.consumer_epoch = consumer.epoch
-        head = message_frame_head(self._message.SerializeToString(), len(delivery.data))
-        self._write(head, delivery.data)
+        frames = []
+        for entry, data in enumerate(delivery.entries, delivery.first):
+            message_id.entryId = entry
+            frames.append(message_frame_head(self._message.SerializeToString(), len(data)))
+            frames.append(data)
+            self._gathered += len(data)
+        self._write(*frames)
         # The transport sees what waits in this turn only when it ends: without this a turn could fill the memory.
-        self._gathered += len(delivery.data)
         if self._gathered > _HIGH_WATER:
             self._flush()
 

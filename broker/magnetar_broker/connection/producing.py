@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.peer import Peer, code_of
+from magnetar_broker.connection.publication import Publication
 from magnetar_broker.connection.schemas import accept
 from magnetar_broker.errors import (
     BrokerError,
@@ -17,17 +18,14 @@ from magnetar_broker.errors import (
     NotAllowedError,
     QuotaExceededError,
     QuotaExceededExceptionError,
-    StorageError,
 )
 from magnetar_broker.policies import EVICTION, EXCEPTION
-from magnetar_broker.topics.deduplication import Sequence
 from magnetar_broker.topics.producers import Producer
-from magnetar_broker.topics.topic import Topic, sequence_of
+from magnetar_broker.topics.topic import Topic
 from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE, checksum_of, metadata_of
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandProducer, CommandSend
 
 _BATCH_LIMIT = 1_000_000
-_NO_ENTRY = (1 << 64) - 1
 
 
 class ProducerHandlers:
@@ -36,7 +34,7 @@ class ProducerHandlers:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def create(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def create(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Create a producer, which may have to wait for exclusive access."""
         request = command.producer
         known = peer.producers.get(request.producer_id)
@@ -80,79 +78,31 @@ class ProducerHandlers:
             schema_version=version,
         )
 
-    def send(self, peer: Peer, command: BaseCommand, rest: memoryview) -> None:
-        """Append a message or batch; it is receipted when it is durable."""
+    def send(self, peer: Peer, command: BaseCommand, rest: bytes) -> None:
+        """Take a message or batch; it is appended with those that come right behind it, and receipted when it is durable."""
         request = command.send
-        known = peer.producers.get(request.producer_id)
-        if known is None or not known[0].producers.holds(known[1]):
-            # Fenced or closed a moment ago: the client hears of it by CLOSE_PRODUCER and sends again.
-            return
-        topic, producer = known
-        entry = bytes(rest)
-        publication = _Publication(peer, topic, producer, request, len(entry))
+        gathered = peer.gathered
+        if gathered is None or gathered.producer_id != request.producer_id:
+            peer.publish_gathered()
+            known = peer.producers.get(request.producer_id)
+            if known is None or not known[0].producers.holds(known[1]):
+                # Fenced or closed a moment ago: the client hears of it by CLOSE_PRODUCER and sends again.
+                return
+            gathered = peer.gathered = Publication(self._broker, peer, *known)
         try:
-            sequence = _demand_sound(request, entry, deduplicated=topic.deduplication is not None)
-            peer.receive(len(entry))
-            taken = topic.publish(entry, request.num_messages, publication, sequence)
-        except StorageError as error:
-            publication.refused(error)
-            return
+            _demand_sound(request, rest)
         except BrokerError as error:
             _refuse(peer, request, error)
             return
-        if not taken:
-            # It came before; whether that is durable yet, the end of what is on its way tells.
-            self._broker.journal.barrier(_Repeated(publication))
-            return
-        producer.sent.messages += request.num_messages
-        producer.sent.bytes += len(entry)
+        gathered.add(request, rest)
 
-    def close(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def close(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Close a producer."""
         known = peer.producers.pop(command.close_producer.producer_id, None)
         if known is not None:
             topic, producer = known
             topic.producers.remove(producer)
         peer.success(command.close_producer.request_id)
-
-
-class _Publication:
-    """A message on its way to the disk, and who waits for its receipt."""
-
-    __slots__ = ("_highest", "_peer", "_producer", "_sequence_id", "_size", "_topic")
-
-    def __init__(self, peer: Peer, topic: Topic, producer: Producer, request: CommandSend, size: int) -> None:
-        self._peer = peer
-        self._topic = topic
-        self._producer = producer
-        self._sequence_id = request.sequence_id
-        self._highest = request.highest_sequence_id
-        self._size = size
-
-    def receipted(self, number: int) -> None:
-        self._peer.committed(self._size)
-        self._peer.send_receipt(self._producer.id, self._sequence_id, self._highest, self._topic.id, number)
-
-    def refused(self, error: StorageError) -> None:
-        """Close the producer: its client makes it anew and sends again, and hears the cause while it goes on."""
-        del error
-        self._peer.committed(self._size)
-        if self._topic.producers.holds(self._producer):
-            self._topic.producers.remove(self._producer)
-            self._peer.close_producer(self._producer.id)
-
-
-class _Repeated:
-    """A message that came before; its receipt waits for the first one's."""
-
-    def __init__(self, publication: _Publication) -> None:
-        self._publication = publication
-
-    def durable(self) -> None:
-        self._publication.receipted(_NO_ENTRY)
-
-    def failed(self, error: StorageError) -> None:
-        self._publication.refused(error)
 
 
 def _tell(peer: Peer, request_id: int, topic: Topic, producer: Producer, *, ready: bool) -> None:
@@ -168,7 +118,7 @@ def _tell(peer: Peer, request_id: int, topic: Topic, producer: Producer, *, read
     peer.send(answer)
 
 
-def _demand_sound(request: CommandSend, entry: bytes, *, deduplicated: bool) -> Sequence | None:
+def _demand_sound(request: CommandSend, entry: bytes) -> None:
     """Refuse what no consumer could read: it would come back to each of them for ever."""
     if request.txnid_most_bits or request.txnid_least_bits:
         raise NotAllowedError("this broker has no transactions")
@@ -183,7 +133,6 @@ def _demand_sound(request: CommandSend, entry: bytes, *, deduplicated: bool) -> 
         metadata_of(entry)
     except (DecodeError, struct.error) as error:
         raise MetadataError(f"the message's metadata can't be read: {error}") from None
-    return sequence_of(entry) if deduplicated else None
 
 
 def _refuse(peer: Peer, request: CommandSend, error: BrokerError) -> None:

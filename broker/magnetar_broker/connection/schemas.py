@@ -32,7 +32,7 @@ class SchemaHandlers:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def get(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def get(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Send a version of a topic's schema, or the latest."""
         request = command.getSchema
         answer = BaseCommand(type=BaseCommand.GET_SCHEMA_RESPONSE)
@@ -50,7 +50,7 @@ class SchemaHandlers:
                 body.schema.properties.add(key=key, value=value)
         peer.send(answer)
 
-    def get_or_create(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def get_or_create(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Find the version of a schema, or add it as a new one."""
         request = command.getOrCreateSchema
         answer = BaseCommand(type=BaseCommand.GET_OR_CREATE_SCHEMA_RESPONSE)

@@ -23,7 +23,7 @@ class SessionHandlers:
         self._advertised_url = advertised_url
         self._tls = tls
 
-    def connect(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def connect(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Greet a client in its own or our protocol version, whichever is older."""
         request = command.connect
         if peer.connected:
@@ -61,7 +61,7 @@ class SessionHandlers:
         challenge.authChallenge.challenge.auth_data = b"PulsarAuthRefresh"
         peer.send(challenge)
 
-    def take_response(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def take_response(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Take new credentials: they must name the same role."""
         if peer.identity is None:
             return
@@ -76,16 +76,16 @@ class SessionHandlers:
             return
         peer.identity, peer.challenged = fresh, False
 
-    def ping(self, peer: Peer, _command: BaseCommand, _rest: memoryview) -> None:
+    def ping(self, peer: Peer, _command: BaseCommand, _rest: bytes) -> None:
         """Answer a keep-alive."""
         answer = BaseCommand(type=BaseCommand.PONG)
         answer.pong.SetInParent()
         peer.send(answer)
 
-    def pong(self, peer: Peer, command: BaseCommand, rest: memoryview) -> None:
+    def pong(self, peer: Peer, command: BaseCommand, rest: bytes) -> None:
         """Take an answer to a keep-alive: any bytes show that the client lives."""
 
-    def partitions(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def partitions(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Tell how many partitions a topic has."""
         answer = BaseCommand(type=BaseCommand.PARTITIONED_METADATA_RESPONSE)
         body = answer.partitionMetadataResponse
@@ -98,7 +98,7 @@ class SessionHandlers:
             body.error, body.message = code_of(error), str(error)
         peer.send(answer)
 
-    def lookup(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def lookup(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Tell that every topic is here."""
         answer = BaseCommand(type=BaseCommand.LOOKUP_RESPONSE)
         body = answer.lookupTopicResponse
@@ -113,7 +113,7 @@ class SessionHandlers:
         body.authoritative = True
         peer.send(answer)
 
-    def refuse_transaction(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def refuse_transaction(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Refuse transactions as a Pulsar with its coordinator switched off does."""
         for _field, body in command.ListFields():
             if hasattr(body, "request_id"):

@@ -35,7 +35,7 @@ class WatchHandlers:
         self._changes: list[tuple[str, str, bool]] = []
         broker.topics_changed = self._changed
 
-    def topics(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def topics(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """List a namespace's topics, for a subscription to a pattern."""
         request = command.getTopicsOfNamespace
         answer = BaseCommand(type=BaseCommand.GET_TOPICS_OF_NAMESPACE_RESPONSE)
@@ -61,7 +61,7 @@ class WatchHandlers:
         found = self._broker.topics_of(namespace)
         return [str(topic.name) for topic in found if mode == _ALL or topic.name.persistent == (mode == _PERSISTENT)]
 
-    def watch(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def watch(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Begin a watch."""
         request = command.watchTopicList
         answer = BaseCommand(type=BaseCommand.WATCH_TOPIC_LIST_SUCCESS)
@@ -79,7 +79,7 @@ class WatchHandlers:
             body.topic.extend(topics)
         peer.send(answer)
 
-    def close(self, peer: Peer, command: BaseCommand, _: memoryview) -> None:
+    def close(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """End a watch."""
         self._watchers.pop((peer, command.watchTopicListClose.watcher_id), None)
         peer.success(command.watchTopicListClose.request_id)

@@ -9,7 +9,7 @@ until one is taken. A segment that gets nothing any more gets an index, which sa
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +32,10 @@ from magnetar_broker.store.scan import HEAD_BEGINS, HEAD_ENDS
 from magnetar_broker.store.sealing import Sealer
 
 SEGMENT_SIZE = 32 * 1024 * 1024
+READ_AT_ONCE = 256 * 1024
 _NAME = "journal-{:08d}.log"
 _RETRY_INTERVAL = 1.0
-_READABLE = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_READABLE = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 
 logger = logging.getLogger(__name__)
 
@@ -136,14 +137,45 @@ class Journal:
 
     # Appending.
 
-    def append(self, topic_id: int, entry_id: int, count: int, body: bytes, waiter: Waiter | None) -> int:
-        """Append an entry; returns its place. Raises StorageError while the disk refuses."""
-        return self._append(ENTRY, topic_id, entry_id, count, body, waiter)
+    def append(
+        self, topic_id: int, first: int, counts: Sequence[int], bodies: Sequence[bytes], waiter: Waiter | None
+    ) -> list[int]:
+        """Append entries whose numbers follow each other; returns their places. Raises StorageError."""
+        if self.failure is not None:
+            raise self.failure
+        wheres: list[int] = []
+        while len(wheres) < len(bodies):
+            if self._ends[self._segment] > self._segment_size:
+                self._roll()
+            done = len(wheres)
+            wheres += self._place_some(topic_id, first + done, counts[done:], bodies[done:])
+        if waiter is not None:
+            self._waiters.append(waiter)
+        self._sync_soon()
+        return wheres
+
+    def _place_some(self, topic_id: int, first: int, counts: Sequence[int], bodies: Sequence[bytes]) -> list[int]:
+        """Place entries until the segment is full: at least one."""
+        chunks, wheres = self._chunks(), []
+        end = self._ends[self._segment]
+        base, limit = place(self._segment, HEAD_SIZE), self._segment_size
+        for number, (count, body) in enumerate(zip(counts, bodies, strict=True), first):
+            chunks.append(encode_head(ENTRY, topic_id, number, count, body))
+            chunks.append(body)
+            wheres.append(base + end)
+            end += HEAD_SIZE + len(body)
+            if end > limit:
+                break
+        self._ends[self._segment] = end
+        return wheres
 
     def set(self, key: str, value: object) -> None:
         """Append a setting; None deletes its key. While the disk refuses it is remembered."""
         if self.failure is None:
-            self._append(SETTING, 0, 0, 0, encode_setting(key, value), None)
+            if self._ends[self._segment] > self._segment_size:
+                self._roll()
+            self._place_setting(key, value)
+            self._sync_soon()
         else:
             self._missed.append((key, value))
 
@@ -162,25 +194,16 @@ class Journal:
         self.barrier(_FutureWaiter(future))
         await future
 
-    def _append(self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes, waiter: Waiter | None) -> int:
-        if self.failure is not None:
-            raise self.failure
-        if self._ends[self._segment] > self._segment_size:
-            self._roll()
-        where = self._place(kind, topic_id, entry_id, count, body)
-        if waiter is not None:
-            self._waiters.append(waiter)
-        self._sync_soon()
-        return where
+    def _chunks(self) -> list[bytes]:
+        """Return where heads and bodies for the segment gather, by turns."""
+        if not self._buffer or self._buffer[-1][0] != self._segment:
+            self._buffer.append((self._segment, []))
+        return self._buffer[-1][1]
 
-    def _place(self, kind: int, topic_id: int, entry_id: int, count: int, body: bytes) -> int:
-        segment = self._segment
-        if not self._buffer or self._buffer[-1][0] != segment:
-            self._buffer.append((segment, []))
-        self._buffer[-1][1].extend((encode_head(kind, topic_id, entry_id, count, body), body))
-        position = self._ends[segment] + HEAD_SIZE
-        self._ends[segment] = position + len(body)
-        return place(segment, position)
+    def _place_setting(self, key: str, value: object) -> None:
+        body = encode_setting(key, value)
+        self._chunks().extend((encode_head(SETTING, 0, 0, 0, body), body))
+        self._ends[self._segment] += HEAD_SIZE + len(body)
 
     def _roll(self) -> None:
         """Begin a new segment with all settings; what is buffered still goes to the old one."""
@@ -194,7 +217,7 @@ class Journal:
 
     def _place_settings(self) -> None:
         for key, value in [(HEAD_BEGINS, None), *self._settings(), (HEAD_ENDS, None)]:
-            self._place(SETTING, 0, 0, 0, encode_setting(key, value))
+            self._place_setting(key, value)
 
     # Syncing.
 
@@ -227,7 +250,6 @@ class Journal:
             written = len(view)
             while view:
                 view = view[os.write(self._files[segment], view) :]
-            os.fdatasync(self._files[segment])
             if not self._durable_ends[segment]:
                 self._sync_directory()
             self._durable_ends[segment] += written
@@ -293,6 +315,24 @@ class Journal:
         if body is None:
             raise DamagedError(f"{self._path(segment)}: the record at byte {position_of(where) - HEAD_SIZE} is damaged")
         return body
+
+    def read_some(self, wheres: Sequence[int], sizes: Sequence[int]) -> list[bytes]:
+        """Return the bytes of a durable body and of those that stand right behind it. Raises DamagedError for the first."""
+        start, length = wheres[0] - HEAD_SIZE, 0
+        for where, size in zip(wheres, sizes, strict=True):
+            if where - HEAD_SIZE != start + length or length > READ_AT_ONCE:
+                break
+            length += HEAD_SIZE + size
+        data = os.pread(self._files[segment_of(start)], length, position_of(start))
+        found: list[bytes] = []
+        at = 0
+        for size in sizes:
+            body = body_of(data[at : at + HEAD_SIZE + size])
+            if body is None:
+                break
+            found.append(body)
+            at += HEAD_SIZE + size
+        return found or [self.read(wheres[0], sizes[0])]
 
     @property
     def sealed(self) -> dict[int, int]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from magnetar_broker.topics.meter import Meter
 
@@ -22,7 +22,7 @@ class ConsumerLink(Protocol):
         """The peer's address as `host:port`."""
 
     def deliver(self, consumer: "Consumer", delivery: "Delivery") -> None:
-        """Send one entry."""
+        """Send entries."""
 
     def tell_active(self, consumer_id: int, *, active: bool) -> None:
         """Tell a Failover consumer whether it is the active one."""
@@ -31,16 +31,15 @@ class ConsumerLink(Protocol):
         """Make the client subscribe anew, with empty queues and fresh permits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One entry on its way to a consumer."""
+class Delivery(NamedTuple):
+    """Neighbouring entries on their way to a consumer; one alone where it was delivered before or is wanted in part."""
 
     topic_id: int
     partition: int
-    entry: int
-    data: bytes
-    redeliveries: int
-    ack_set: Sequence[int]
+    first: int
+    entries: Sequence[bytes]
+    redeliveries: int = 0
+    ack_set: Sequence[int] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -76,6 +75,11 @@ class Consumer:
     def ready(self) -> bool:
         """Whether the consumer wants an entry and can take it."""
         return self.permits > 0 and self.unacknowledged < _UNACKNOWLEDGED_LIMIT and self.link.writable
+
+    @property
+    def room(self) -> int:
+        """How many messages it may be sent now; an entry that holds more is sent all the same."""
+        return min(self.permits, _UNACKNOWLEDGED_LIMIT - self.unacknowledged)
 
     def hold(self, entry: int, count: int) -> None:
         """Note an entry as pending."""

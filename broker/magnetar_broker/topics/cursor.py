@@ -32,6 +32,12 @@ class Cursor:
         entry = max(entry, self.mark)
         return self.beyond.end_of(entry) if len(self.beyond) else entry
 
+    def open_until(self, entry: int, end: int) -> int:
+        """Return where the open entries end that follow an open one; right behind it while some batch is done in part."""
+        if self.partial:
+            return entry + 1
+        return min(self.beyond.start_after(entry, end), end)
+
     def acknowledge(self, entry: int, ack_set: Iterable[int] = ()) -> bool:
         """Acknowledge an entry, or of its batch what the words clear; returns whether the whole entry is done now."""
         if self.done(entry):

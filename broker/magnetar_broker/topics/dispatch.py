@@ -25,11 +25,23 @@ class Source(Protocol):
     def next_from(self, position: int, *, compacted: bool) -> int | None:
         """Return the first deliverable entry at or after a position, None when there is none yet."""
 
+    def next_run(self, position: int, *, compacted: bool) -> tuple[int, int] | None:
+        """Return the first deliverable entry at or after a position, and an end before which all are deliverable."""
+
     def done(self, entry: int) -> bool:
         """Whether an entry is acknowledged."""
 
     def deliver(self, consumer: Consumer, entry: int, redeliveries: int) -> int:
         """Send an entry, which costs permits; returns how many messages it held, 0 when it turned out to be lost."""
+
+    def deliver_some(
+        self, consumer: Consumer, start: int, end: int, messages: int, *, delayed: bool = True
+    ) -> tuple[int, list[int]]:
+        """Send entries of a run for the first time, enough to hold some messages if so many are.
+
+        Returns where the next one is, and the counts of those that were sent. Without `delayed` it stops at the first that
+        may have to wait.
+        """
 
     def metadata(self, entry: int) -> MessageMetadata | None:
         """Return an entry's metadata, None when it turned out to be lost."""

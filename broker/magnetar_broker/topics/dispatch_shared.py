@@ -87,19 +87,38 @@ class SharedDispatcher:
         for entry in self._delays.ripe():
             self._queue(entry)
         ready = self._ready()
-        unacknowledged = sum(consumer.unacknowledged for consumer in self._consumers)
-        while ready and unacknowledged < UNACKNOWLEDGED_LIMIT:
-            entry_or_none = self._next_entry()
-            if entry_or_none is None:
-                return
-            self._turn += 1
+        room = UNACKNOWLEDGED_LIMIT - sum(consumer.unacknowledged for consumer in self._consumers)
+        while ready and room > 0:
             consumer = ready[self._turn % len(ready)]
-            count = self._source.deliver(consumer, entry_or_none, self._redeliveries.get(entry_or_none, 0))
-            if count:
-                consumer.hold(entry_or_none, count)
-                unacknowledged += count
+            sent = self._send_run(consumer, room) if len(ready) == 1 and not self._again else 0
+            if not sent:
+                following = self._next_entry()
+                if following is None:
+                    return
+                sent = self._send(consumer, following)
+            room -= sent
             if not consumer.ready:
                 ready = self._ready()
+
+    def _send_run(self, consumer: Consumer, room: int) -> int:
+        """Send new entries to the only ready consumer, while there are several; returns how many messages they held."""
+        run = self._source.next_run(self._position, compacted=False)
+        if run is None or run[1] == run[0] + 1:
+            return 0
+        start, end = run
+        messages = min(consumer.room, room)
+        self._position, counts = self._source.deliver_some(consumer, start, end, messages, delayed=False)
+        for entry, count in enumerate(counts, start):
+            consumer.hold(entry, count)
+        return sum(counts)
+
+    def _send(self, consumer: Consumer, entry: int) -> int:
+        """Send an entry; returns how many messages it held."""
+        self._turn += 1
+        count = self._source.deliver(consumer, entry, self._redeliveries.get(entry, 0))
+        if count:
+            consumer.hold(entry, count)
+        return count
 
     def _ready(self) -> list[Consumer]:
         """Return the ready consumers of the best priority that has one."""

@@ -86,11 +86,10 @@ class SingleDispatcher:
         """Send entries in order while the active consumer has permits."""
         consumer = self._active
         while consumer is not None and consumer.ready:
-            entry = self._source.next_from(self._position, compacted=consumer.read_compacted)
-            if entry is None:
+            run = self._source.next_run(self._position, compacted=consumer.read_compacted)
+            if run is None:
                 return
-            self._position = entry + 1
-            self._source.deliver(consumer, entry, 0)
+            self._position, _ = self._source.deliver_some(consumer, *run, consumer.permits)
 
     def close(self) -> None:
         """Nothing is timed here."""

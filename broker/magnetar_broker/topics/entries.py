@@ -1,13 +1,15 @@
 """The entries of one topic: where each stands in the journal, in 16 bytes of memory."""
 
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import accumulate, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, islice
+from operator import sub
 
 from magnetar_broker.store.columns import Run
-from magnetar_broker.store.journal import Journal, Waiter
-from magnetar_broker.store.records import segment_of
+from magnetar_broker.store.journal import READ_AT_ONCE, Journal, Waiter
+from magnetar_broker.store.records import place, segment_of
 
 _NUMBER_BITS = 40
 _OVERHEAD = 250
@@ -24,13 +26,27 @@ class Cache:
         self._size = 0
         self._kept: OrderedDict[int, bytes] = OrderedDict()
 
-    def put(self, topic_id: int, number: int, entry: bytes) -> None:
-        """Keep an entry's bytes by its topic's and its own number."""
-        self._kept[topic_id << _NUMBER_BITS | number] = entry
-        self._size += len(entry) + _OVERHEAD
-        while self._size > self._bound:
-            _, dropped = self._kept.popitem(last=False)
-            self._size -= len(dropped) + _OVERHEAD
+    def put(self, topic_id: int, first: int, entries: Iterable[bytes]) -> None:
+        """Keep entries' bytes by their topic's number and their own, which follow each other."""
+        kept, size = self._kept, self._size
+        for number, entry in enumerate(entries, topic_id << _NUMBER_BITS | first):
+            kept[number] = entry
+            size += len(entry) + _OVERHEAD
+        while size > self._bound:
+            _, dropped = kept.popitem(last=False)
+            size -= len(dropped) + _OVERHEAD
+        self._size = size
+
+    def run(self, topic_id: int, start: int, end: int) -> list[bytes]:
+        """Return the bytes of neighbouring entries while they are kept, and are not too many for one write."""
+        kept, found, size = self._kept, [], 0
+        for number in range(topic_id << _NUMBER_BITS | start, topic_id << _NUMBER_BITS | end):
+            entry = kept.get(number)
+            if entry is None or size > READ_AT_ONCE:
+                break
+            found.append(entry)
+            size += len(entry)
+        return found
 
     def get(self, topic_id: int, number: int) -> bytes | None:
         """Return an entry's bytes while they are kept."""
@@ -86,13 +102,23 @@ class Entries:
 
     # In.
 
-    def append(self, entry: bytes, count: int, waiter: Waiter) -> int:
-        """Append an entry of `count` messages to the journal; returns its number. Raises StorageError."""
-        number = self.end
-        where = self._journal.append(self._topic_id, number, count, entry, waiter)
-        self._add(where, len(entry), count)
-        self._cache.put(self._topic_id, number, entry)
-        return number
+    def append(self, entries: Sequence[bytes], counts: Sequence[int], waiter: Waiter) -> None:
+        """Append entries, with how many messages each holds, to the journal. Raises StorageError."""
+        first = self.end
+        wheres = self._journal.append(self._topic_id, first, counts, entries, waiter)
+        if len(entries) == 1:
+            self._add(wheres[0], len(entries[0]), counts[0])
+        else:
+            self._append_many(array("Q", wheres), array("I", map(len, entries)), array("I", counts))
+        self._cache.put(self._topic_id, first, entries)
+
+    def _append_many(self, wheres: "array[int]", sizes: "array[int]", counts: "array[int]") -> None:
+        """Add entries of one or several segments."""
+        at, end = 0, len(wheres)
+        while at < end:
+            stop = bisect_left(wheres, place(segment_of(wheres[at]) + 1, 0), at)
+            self._add_many(wheres[at:stop], sizes[at:stop], counts[at:stop])
+            at = stop
 
     def replay(self, number: int, where: int, size: int, count: int) -> None:
         """Take in an entry that the journal holds: the next one, one after a gap, or one that was moved."""
@@ -331,6 +357,34 @@ class Entries:
         if kept is not None:
             return kept
         return self._journal.read(*self.place(number))
+
+    def there_until(self, number: int) -> int:
+        """Return the end of the neighbours of an entry that is there, or of as many as can be told at once."""
+        block = self._block(number)
+        assert block is not None
+        if block.live == len(block.places):
+            return block.end
+        try:
+            return block.start + block.places.index(_GONE, number - block.start)
+        except ValueError:
+            return block.end
+
+    def read_some(self, start: int, end: int, messages: int) -> tuple[list[bytes], list[int]]:
+        """Return the bytes and counts of neighbouring entries that are there: enough to hold some messages, if so many are.
+
+        Raises DamagedError where the first is damaged.
+        """
+        block = self._block(start)
+        assert block is not None
+        at, totals = start - block.start, block.totals
+        before = totals[at - 1] if at else 0
+        stop = min(end, block.end) - block.start
+        stop = min(stop, bisect_left(totals, before + messages, at, stop) + 1)
+        found = self._cache.run(self._topic_id, start, block.start + stop)
+        if not found:
+            found = self._journal.read_some(block.places[at:stop], block.sizes[at:stop])
+        ends = totals[at : at + len(found)]
+        return found, list(map(sub, ends, chain((before,), ends)))
 
     def place(self, number: int) -> tuple[int, int]:
         """Return where an entry that is not gone stands, and its size."""

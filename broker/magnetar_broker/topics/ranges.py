@@ -44,6 +44,11 @@ class Ranges:
         at = bisect_right(self._starts, number) - 1
         return self._ends[at] if at >= 0 and number < self._ends[at] else number
 
+    def start_after(self, number: int, otherwise: int) -> int:
+        """Return where the next range after a number begins."""
+        at = bisect_right(self._starts, number)
+        return self._starts[at] if at < len(self._starts) else otherwise
+
     def __contains__(self, number: int) -> bool:
         at = bisect_right(self._starts, number) - 1
         return at >= 0 and number < self._ends[at]

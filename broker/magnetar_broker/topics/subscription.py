@@ -201,6 +201,15 @@ class Subscription:
             entry = cursor.next_open(there)
         return None
 
+    def next_run(self, position: int, *, compacted: bool) -> tuple[int, int] | None:
+        """Return the first deliverable entry at or after a position, and an end before which all are deliverable."""
+        start, entries = self.next_from(position, compacted=compacted), self._topic.entries
+        if start is None:
+            return None
+        if start < entries.first or (compacted and start < self._topic.compacted.horizon):
+            return start, start + 1
+        return start, self.cursor.open_until(start, min(entries.there_until(start), self._topic.visible))
+
     def _pass(self, start: int, end: int) -> None:
         if self.cursor.acknowledge_range(start, end):
             self._changed(self)
@@ -216,9 +225,12 @@ class Subscription:
                 return self._topic.compacted.read(entry)
             return self._topic.entries.read(entry)
         except DamagedError as error:
-            logger.error("entry %d of topic %d is skipped: %s", entry, self._topic.id, error)  # noqa: TRY400
-            self.acknowledge(entry)
+            self._lost(entry, error)
             return None
+
+    def _lost(self, entry: int, error: DamagedError) -> None:
+        logger.error("entry %d of topic %d is skipped: %s", entry, self._topic.id, error)
+        self.acknowledge(entry)
 
     def metadata(self, entry: int) -> MessageMetadata | None:
         """Return an entry's metadata, None when the disk has lost it."""
@@ -244,11 +256,36 @@ class Subscription:
             count = self._topic.entries.count(entry)
         else:
             count = metadata_of(data).num_messages_in_batch
+        self._send(consumer, count, Delivery(self._topic.id, self._topic.partition, entry, [data], redeliveries, words))
+        return count
+
+    def deliver_some(
+        self, consumer: Consumer, start: int, end: int, messages: int, *, delayed: bool = True
+    ) -> tuple[int, list[int]]:
+        """Send entries of a run for the first time, enough to hold some messages if so many are.
+
+        Returns where the next one is, and the counts of those that were sent. Without `delayed` it stops at the first that
+        may have to wait.
+        """
+        if end == start + 1:
+            count = self.deliver(consumer, start, 0)
+            return end, [count] if count else []
+        try:
+            entries, counts = self._topic.entries.read_some(start, end, messages)
+        except DamagedError as error:
+            self._lost(start, error)
+            return start + 1, []
+        if not delayed:
+            undelayed = next((at for at, each in enumerate(entries) if may_have_delivery_time(each)), len(entries))
+            entries, counts = entries[:undelayed], counts[:undelayed]
+        if entries:
+            self._send(consumer, sum(counts), Delivery(self._topic.id, self._topic.partition, start, entries))
+        return start + len(entries), counts
+
+    def _send(self, consumer: Consumer, count: int, delivery: Delivery) -> None:
+        size = sum(map(len, delivery.entries))
         consumer.permits -= count
         for meter in (consumer.sent, self.sent):
             meter.messages += count
-            meter.bytes += len(data)
-        consumer.link.deliver(
-            consumer, Delivery(self._topic.id, self._topic.partition, entry, data, redeliveries, words)
-        )
-        return count
+            meter.bytes += size
+        consumer.link.deliver(consumer, delivery)

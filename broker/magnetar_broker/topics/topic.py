@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Many
 from functools import reduce
 from typing import Protocol
 
@@ -25,13 +26,13 @@ from magnetar_broker.wire.frames import metadata_of
 
 
 class Publisher(Protocol):
-    """Who published an entry, and hears what became of it."""
+    """Who published entries, and hears what became of them."""
 
-    def receipted(self, number: int) -> None:
-        """Take note that the entry is durable."""
+    def receipted(self, first: int) -> None:
+        """Take note that they are durable; their numbers are `first` and those that follow."""
 
     def refused(self, error: StorageError) -> None:
-        """Take note that the entry is lost: it is to be sent again."""
+        """Take note that they are lost: they are to be sent again."""
 
 
 class Topic:
@@ -111,31 +112,28 @@ class Topic:
 
     # Publishing.
 
-    def publish(self, entry: bytes, count: int, publisher: Publisher, sequence: Sequence | None = None) -> bool:
-        """Append an entry, to be delivered when it is durable; returns false for one that came before.
+    def publish(
+        self, entries: Many[bytes], counts: Many[int], publisher: Publisher, sequences: Many[Sequence] = ()
+    ) -> None:
+        """Append entries, with how many messages each holds, to be delivered when they are durable.
 
-        Raises StorageError while the disk refuses.
+        `sequences` are those that `deduplication` has taken. Raises StorageError while the disk refuses.
         """
-        deduplication = self.deduplication
-        if deduplication is None or sequence is None:
-            sequence = None
-        elif not deduplication.take(sequence):
-            return False
         try:
-            self.entries.append(entry, count, _Appended(self, self.entries.end, publisher, sequence))
+            self.entries.append(entries, counts, _Appended(self, self.entries.end, len(entries), publisher, sequences))
         except StorageError:
-            if deduplication is not None:
-                deduplication.roll_back()
+            if self.deduplication is not None:
+                self.deduplication.roll_back()
             raise
-        self.received.messages += count
-        self.received.bytes += len(entry)
-        return True
+        self.received.messages += sum(counts)
+        self.received.bytes += sum(map(len, entries))
 
-    def durable(self, number: int, sequence: Sequence | None) -> None:
-        """Take note that an entry is on disk: the subscriptions get it, together with all that become durable with it."""
-        self.visible = number + 1
-        if sequence is not None and self.deduplication is not None:
-            self.deduplication.durable(sequence)
+    def durable(self, end: int, sequences: Many[Sequence]) -> None:
+        """Take note that entries are on disk: subscriptions get them, together with all that become durable with them."""
+        self.visible = end
+        if self.deduplication is not None:
+            for sequence in sequences:
+                self.deduplication.durable(sequence)
         if not self._dispatching:
             self._dispatching = True
             asyncio.get_running_loop().call_soon(self.dispatch)
@@ -415,19 +413,20 @@ class Topic:
 
 
 class _Appended:
-    """An entry on its way to the disk."""
+    """Entries on their way to the disk."""
 
-    __slots__ = ("_number", "_publisher", "_sequence", "_topic")
+    __slots__ = ("_count", "_first", "_publisher", "_sequences", "_topic")
 
-    def __init__(self, topic: Topic, number: int, publisher: Publisher, sequence: Sequence | None) -> None:
+    def __init__(self, topic: Topic, first: int, count: int, publisher: Publisher, sequences: Many[Sequence]) -> None:
         self._topic = topic
-        self._number = number
+        self._first = first
+        self._count = count
         self._publisher = publisher
-        self._sequence = sequence
+        self._sequences = sequences
 
     def durable(self) -> None:
-        self._topic.durable(self._number, self._sequence)
-        self._publisher.receipted(self._number)
+        self._topic.durable(self._first + self._count, self._sequences)
+        self._publisher.receipted(self._first)
 
     def failed(self, error: StorageError) -> None:
         self._publisher.refused(error)

@@ -1,5 +1,7 @@
 """A non-persistent topic: entries go to who is there and ready, and nothing is kept."""
 
+from collections.abc import Sequence as Many
+
 from magnetar_broker.topics.deduplication import Sequence
 from magnetar_broker.topics.entries import Entries
 from magnetar_broker.topics.topic import Publisher, Topic
@@ -25,6 +27,10 @@ class TransientEntries(Entries):
     def next_there(self, number: int) -> int:
         """Return the first entry at or after a number."""
         return max(number, self.first)
+
+    def there_until(self, number: int) -> int:
+        """Return the end of the one entry."""
+        return number + 1
 
     def gone(self, number: int) -> bool:
         """Whether there is no such entry any more."""
@@ -55,9 +61,17 @@ class TransientTopic(Topic):
     def _make_entries(self) -> Entries:
         return TransientEntries(self.id, self._journal, self._cache)
 
-    def publish(self, entry: bytes, count: int, publisher: Publisher, sequence: Sequence | None = None) -> bool:
-        """Hand an entry to every subscription that has a ready consumer."""
-        del sequence
+    def publish(
+        self, entries: Many[bytes], counts: Many[int], publisher: Publisher, sequences: Many[Sequence] = ()
+    ) -> None:
+        """Hand entries to every subscription that has a ready consumer."""
+        del sequences
+        first = self.entries.end
+        for entry, count in zip(entries, counts, strict=True):
+            self._hand_on(entry, count)
+        publisher.receipted(first)
+
+    def _hand_on(self, entry: bytes, count: int) -> None:
         number = self.entries.put(entry, count)
         self.visible = number + 1
         self.received.messages += count
@@ -68,5 +82,3 @@ class TransientTopic(Topic):
             if subscription.dispatcher is not None:
                 subscription.dispatcher.reset()
         self.entries.let_go()
-        publisher.receipted(number)
-        return True

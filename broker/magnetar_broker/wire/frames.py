@@ -38,33 +38,47 @@ class FrameReader:
     """Cuts a stream of bytes into frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._wanted = 0
 
-    def feed(self, data: bytes) -> Iterator[tuple[memoryview, memoryview]]:
-        """Yield the command and the rest of every complete frame; the views are valid until the next step."""
-        self._buffer += data
-        at, end = 0, len(self._buffer)
-        view = memoryview(self._buffer)
-        try:
-            while end - at >= 4:
-                (size,) = _SIZE.unpack_from(view, at)
-                if size > MAX_FRAME_SIZE or size < 4:
-                    raise FrameError(f"a frame of {size} bytes is not of Pulsar's binary protocol")
-                if end - at - 4 < size:
-                    break
-                (command_size,) = _SIZE.unpack_from(view, at + 4)
-                start = at + 8
-                if command_size + 4 > size:
-                    raise FrameError("a command is longer than its frame")
-                command, rest = view[start : start + command_size], view[start + command_size : at + 4 + size]
-                yield command, rest
-                command.release()
-                rest.release()
-                at += 4 + size
-        finally:
-            view.release()
-            if at:
-                del self._buffer[:at]
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the command and the rest of every complete frame; to be read to its end."""
+        if self._held:
+            self._parts.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return
+            data = b"".join(self._parts)
+        at, end = 0, len(data)
+        while end - at >= _SIZES.size:
+            size, command_size = _SIZES.unpack_from(data, at)
+            _demand_frame(size)
+            if command_size + 4 > size:
+                raise FrameError("a command is longer than its frame")
+            stop = at + 4 + size
+            if stop > end:
+                break
+            start = at + 8
+            middle = start + command_size
+            yield data[start:middle], data[middle:stop]
+            at = stop
+        self._hold(data[at:])
+
+    def _hold(self, rest: bytes) -> None:
+        """Keep the beginning of a frame until all of it is there."""
+        self._held = len(rest)
+        self._parts = [rest] if rest else []
+        self._wanted = _SIZES.size
+        if self._held >= 4:
+            (size,) = _SIZE.unpack_from(rest)
+            _demand_frame(size)
+            self._wanted = 4 + size
+
+
+def _demand_frame(size: int) -> None:
+    if not 4 <= size <= MAX_FRAME_SIZE:
+        raise FrameError(f"a frame of {size} bytes is not of Pulsar's binary protocol")
 
 
 def metadata_of(entry: bytes) -> MessageMetadata:

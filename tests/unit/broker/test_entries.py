@@ -115,7 +115,7 @@ def test_the_cache_keeps_within_its_bound() -> None:
     """Small entries cost more than their bytes, and the oldest go first."""
     cache = Cache(bound=100_000)
     for number in range(1000):
-        cache.put(1, number, b"x" * 100)
+        cache.put(1, number, [b"x" * 100])
     kept = [number for number in range(1000) if cache.get(1, number) is not None]
     assert kept == list(range(1000 - len(kept), 1000))
     assert 100 < len(kept) < 300

@@ -39,7 +39,7 @@ class Told:
 
 async def publish(topic: Topic, numbers: range, size: int = 400) -> None:
     for number in numbers:
-        topic.publish(entry(number, size), 1, Told())
+        topic.publish([entry(number, size)], [1], Told())
     await topic._journal.settled()
 
 
@@ -190,7 +190,7 @@ async def test_compacted_entries_outlive_the_topic_itself(tmp_path: Path) -> Non
         topic = broker.get_or_create(TOPIC)
         subscription = topic.subscribe("s", durable=True, start=0)
         for number in range(300):
-            topic.publish(keyed(number), 1, Told())
+            topic.publish([keyed(number)], [1], Told())
         await broker.journal.settled()
         topic.compact()
         subscription.acknowledge_through(299)
@@ -229,12 +229,12 @@ async def test_a_full_disk_loses_nothing_that_was_receipted_and_heals(
 
         monkeypatch.setattr(os, "write", write)
         told = Told()
-        topic.publish(entry(10), 1, told)
+        topic.publish([entry(10)], [1], told)
         await until(lambda: told.refusals)
         assert "No space left on device" in str(told.refusals[0])
         assert topic.entries.end == 10
         with pytest.raises(StorageError):
-            topic.publish(entry(10), 1, told)
+            topic.publish([entry(10)], [1], told)
         subscription.acknowledge_through(3)
         broker.get_or_create(TOPIC + "-made-meanwhile")
         full = False
