@@ -16,7 +16,7 @@ from magnetar_instance.conformance import refusals
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.effectively_once import OrderedRunner
 from magnetar_instance.effectively_once import refusals as order_refusals
-from magnetar_instance.errors import BootError
+from magnetar_instance.errors import BootError, StateUnavailableError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.inputs import Input, Inputs
@@ -27,6 +27,7 @@ from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
 from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.state import StateStore, open_state
 from magnetar_instance.subscribing import has_queue, specs_of, subscribe
 
 AnyRunner = Runner | ConcurrentRunner
@@ -39,11 +40,13 @@ class Assembly:
     inputs: Inputs
     publisher: Publisher
     runner: AnyRunner
+    context: FunctionContext
 
     def close(self) -> None:
-        """Close producers and consumers."""
+        """Close producers, consumers and the function's state."""
         self.publisher.close()
         self.inputs.close()
+        self.context.close_state()
 
 
 def assemble(
@@ -67,10 +70,6 @@ def assemble(
     ]
     if refused:
         raise BootError("; ".join(refused))
-    if settings.state_storage_url:
-        logger.warning(
-            "the state store %s is not used: functions that ask for state are refused", settings.state_storage_url
-        )
     readings = {topic: reading_of(spec, details, function) for topic, spec in specs_of(details).items()}
     writing = writing_of(details, function)
     secrets = secrets_of(settings, function.import_module)
@@ -84,12 +83,20 @@ def assemble(
     publisher = publishes(client, settings, writing.schema, function.import_module, logger, failed)
     inputs = _subscribed(client, settings, function, readings, logger)
     context = FunctionContext(
-        settings, figures, publisher, secrets, logger, inputs.acknowledge, function.import_module, client
+        settings,
+        figures,
+        publisher,
+        secrets,
+        logger,
+        inputs.acknowledge,
+        function.import_module,
+        client,
+        _state(settings, logger),
     )
     outputs = Outputs(details, writing.encode, publisher)
     parts = Parts(settings, function, context, inputs, outputs, publisher, figures, progress)
     if is_concurrent(function):
-        return Assembly(inputs, publisher, concurrent_runner(parts))
+        return Assembly(inputs, publisher, concurrent_runner(parts), context)
     runs = OrderedRunner if once else Runner
     runner = runs(
         settings,
@@ -102,7 +109,18 @@ def assemble(
         figures=figures,
         progress=progress,
     )
-    return Assembly(inputs, publisher, runner)
+    return Assembly(inputs, publisher, runner, context)
+
+
+def _state(settings: InstanceSettings, logger: logging.Logger) -> StateStore | None:
+    if not settings.state_storage_url:
+        return None
+    details = settings.details
+    try:
+        return open_state(settings.state_storage_url, details.tenant, details.namespace, details.name)
+    except StateUnavailableError as error:
+        logger.warning("%s: functions that ask for state are refused it", error)
+        return None
 
 
 def _subscribed(

@@ -11,16 +11,17 @@ import pulsar
 from pulsar.functions.context import Context
 
 from magnetar_instance.delivery import Confirmation, Deliveries, Round
-from magnetar_instance.errors import StateUnavailableError
 from magnetar_instance.figures import Figures
 from magnetar_instance.messages import origin_of
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.secrets import Secrets
 from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
 from magnetar_instance.settings import PENDING_KEY, InstanceSettings
+from magnetar_instance.state import StateStore
+from magnetar_instance.state_context import StateMethods
 
 
-class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no types
+class FunctionContext(StateMethods, Context):  # type: ignore[misc] # Pulsar's client has no types
     """The context of one instance; `current` is the message being processed, set by the runner alone."""
 
     _alone = False
@@ -36,8 +37,10 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         acknowledge: Callable[[pulsar.MessageId, str], None],
         import_module: Callable[[str], ModuleType],
         client: pulsar.Client,
+        state: StateStore | None = None,
     ) -> None:
         details = settings.details
+        self._state = state
         self.current: Any = None
         self.confirmation: Confirmation | None = None
         self._deliveries: Deliveries | None = None
@@ -232,29 +235,3 @@ class FunctionContext(Context):  # type: ignore[misc] # Pulsar's client has no t
         metrics = self.get_metrics()
         self.reset_metrics()
         return metrics
-
-    # State, which this instance has none of: refused by name, where Pulsar's reads None and drops what is written.
-
-    def incr_counter(self, key: str, amount: int) -> None:  # noqa: ARG002 - Pulsar's signature
-        """Raise StateUnavailableError."""
-        raise _no_state("incr_counter", key)
-
-    def get_counter(self, key: str) -> int:
-        """Raise StateUnavailableError."""
-        raise _no_state("get_counter", key)
-
-    def del_counter(self, key: str) -> None:
-        """Raise StateUnavailableError."""
-        raise _no_state("del_counter", key)
-
-    def put_state(self, key: str, value: object) -> None:  # noqa: ARG002 - Pulsar's signature
-        """Raise StateUnavailableError."""
-        raise _no_state("put_state", key)
-
-    def get_state(self, key: str) -> bytes:
-        """Raise StateUnavailableError."""
-        raise _no_state("get_state", key)
-
-
-def _no_state(what: str, key: str) -> StateUnavailableError:
-    return StateUnavailableError(f"{what}({key!r}): this instance has no state store; keep state elsewhere")

@@ -18,5 +18,9 @@ class FunctionExitError(Exception):
         self.code = code if isinstance(code, int) and code else 1
 
 
-class StateUnavailableError(RuntimeError):
+class StateError(RuntimeError):
+    """Raised when state can't be read or written as asked."""
+
+
+class StateUnavailableError(StateError):
     """Raised when a function asks for state that its instance has no store for."""

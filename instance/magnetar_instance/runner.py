@@ -138,6 +138,7 @@ class Runner:
         finally:
             self._inputs.done_with(source)
             self._progress_made = True
+            self._context.sync_state()
             self._deliveries.finish(round_, self._publisher.unflushed())
 
     def _take(self, source: Input, message: Any) -> bool:

@@ -19,6 +19,12 @@ class UnknownFunctionError(RequestError):
     status = 404
 
 
+class KeyMissingError(RequestError):
+    """Raised when a function keeps nothing under a key."""
+
+    status = 404
+
+
 class OutOfDateError(RequestError):
     """Raised when another change of the same function came first."""
 

@@ -436,10 +436,11 @@ def test_instances_that_are_not_there(worker: Standalone, name: str) -> None:
     assert "id is 'first'" in reason(worker.http.get(f"{BASE}/{name}/first/status"))
 
 
-def test_state_is_not_kept(worker: Standalone, name: str) -> None:
-    """Without a state store Pulsar answers 503; so does this worker."""
+def test_a_key_that_nothing_is_kept_under_is_404(worker: Standalone, name: str) -> None:
+    """The sentence is Pulsar's; a key may be named like a verb."""
     create(worker, name)
-    assert "State storage client" in reason(worker.http.get(f"{BASE}/{name}/state/key"), 503)
+    for key in ("key", "status", "a/b"):
+        assert reason(worker.http.get(f"{BASE}/{name}/state/{key}"), 404) == f"key '{key}' doesn't exist."
 
 
 def test_every_refusal_has_a_reason(worker: Standalone) -> None:

@@ -250,6 +250,7 @@ class ConcurrentRunner:
         rounds = self._desk.taken() if self._flushing < ROUNDS_IN_FLIGHT else []
         if rounds:
             self._flushing += 1
+            self._context.sync_state()
             self._deliveries.flush(rounds, self._publisher.unflushed(), lambda: self._soon(self._flushed))
 
     def _flushed(self) -> None:
@@ -288,6 +289,7 @@ class ConcurrentRunner:
         await self._cancel_all()
         rounds = self._desk.taken()
         if rounds:
+            self._context.sync_state()
             self._deliveries.flush(rounds, self._publisher.unflushed())
         if not self._deliveries.wait(timeout=_DRAIN_SECONDS):
             self._logger.warning("stopping without the broker's answer: some inputs will come again")

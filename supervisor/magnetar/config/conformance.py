@@ -13,6 +13,7 @@ _BOOKKEEPER = "packages are kept by the broker's packages API, not in BookKeeper
 _HTTP = "requests are served by one event loop, which has no threads or queues to size"
 _CONNECTORS = "connectors and builtin functions are not available yet"
 _KUBERNETES = "it belongs to the Kubernetes runtime, which this worker does not use"
+_STATE = "functions in Python keep state below magnetar.dataDirectory, and BookKeeper's table service can't be used yet"
 _AUTH = "authentication of requests is not available yet"
 _TLS = "serving HTTPS is not available yet"
 _KEYSTORE = "give PEM files in tlsCertificateFilePath, tlsKeyFilePath and tlsTrustCertsFilePath instead"
@@ -120,8 +121,8 @@ TABLE: dict[str, Verdict] = {
     **_refused("workers reach each other by workerHostname and workerPort", "functionWebServiceUrl"),
     **_refused("a worker service of one's own is a Java archive, which can't be loaded",
                "functionsWorkerServiceNarPackage", "functionsWorkerServiceCustomConfigs"),
-    **_refused("function state is not available yet", "stateStorageServiceUrl", neutral=("bk://localhost:4181",)),
-    **_meaningless("function state is not available yet", "stateStorageProviderImplementation"),
+    **_refused(_STATE, "stateStorageServiceUrl", neutral=("bk://localhost:4181",)),
+    **_meaningless(_STATE, "stateStorageProviderImplementation"),
     **_meaningless(_TUNING, "assignmentWriteMaxRetries", "workerListProbeIntervalSec"),
     **_meaningless(_CONNECTORS, "connectorsDirectory", "narExtractionDirectory",
                    "ignoreUnknownConfigFields", "uploadBuiltinSinksSources",

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -53,6 +54,11 @@ class WorkerConfig(ServerKeys, BrokerKeys, SecurityKeys, RuntimeKeys):
     def runtime(self) -> RuntimeName:
         """The runtime of functions that do not choose one themselves."""
         return self.magnetar.default_runtime
+
+    @property
+    def state_directory(self) -> Path:
+        """Where functions in Python keep state."""
+        return self.magnetar.data_directory.absolute() / "state"
 
     @cached_property
     def runtime_settings(self) -> Mapping[str, Any]:

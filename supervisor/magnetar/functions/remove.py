@@ -7,6 +7,7 @@ from magnetar_instance.backoff import backoff_of, retry_topic
 from magnetar_instance.proto.function import ConsumerSpec, FunctionDetails, FunctionMetaData
 
 from magnetar.errors import BrokerRefusedError, NotReadyError
+from magnetar.functions import function_state
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.create import delete_package
 from magnetar.model.names import FunctionName, full_topic
@@ -24,19 +25,23 @@ async def delete(context: FunctionsContext, name: FunctionName) -> None:
     await context.coordination.delete(changed)
     context.logger.info("A function was deleted.", function=name.fqfn)
     await delete_package(context, changed.packageLocation)
+    await function_state.forget(context, name)
 
 
 async def clean_up(context: FunctionsContext, removed: Desired) -> None:
-    """Clean up after an instance that was removed from this worker: packages of no function, a deleted one's subscriptions.
+    """Clean up after an instance that was removed from this worker: packages of no function; a deleted one's subscriptions.
 
     Every worker tries once its last instance has ended. A subscription that another worker's instance still uses is
-    left to that worker: nobody has to know who is last.
+    left to that worker: nobody has to know who is last. State goes with the function, as in Pulsar.
     """
     await context.packages.sweep({each.packageLocation.packagePath for each in context.coordination.functions.values()})
     details = removed.metadata.functionDetails
-    if removed.fqfn in context.coordination.functions or not details.source.cleanupSubscription:
+    if removed.fqfn in context.coordination.functions:
         return
     if any(view.fqfn == removed.fqfn for view in context.instances.views() if view.fqiid != removed.fqiid):
+        return
+    await function_state.forget(context, FunctionName(details.tenant, details.namespace, details.name))
+    if not details.source.cleanupSubscription:
         return
     subscription = details.source.subscriptionName or removed.fqfn
     async with anyio.create_task_group() as tasks:

@@ -5,7 +5,7 @@ from magnetar_instance.proto.function import FunctionMetaData
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError, RefusedError
-from magnetar.functions import create, owners, plan, remove, restart, stats, status, trigger, update
+from magnetar.functions import create, function_state, owners, plan, remove, restart, stats, status, trigger, update
 from magnetar.functions.context import (
     Admission,
     DependencyCheck,
@@ -20,6 +20,7 @@ from magnetar.functions.settings import FunctionsSettings
 from magnetar.functions.states import with_state
 from magnetar.functions.submission import Submission
 from magnetar.model import FunctionConfig, to_config
+from magnetar.model.function_state import FunctionState
 from magnetar.model.names import FunctionName, whole_function
 from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
 from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
@@ -149,6 +150,14 @@ class FunctionsService:
     async def trigger(self, name: FunctionName, data: bytes | None, topic: str | None) -> bytes | None:
         """Send a message to a function and return what comes out of it; None for a function without output."""
         return await trigger.trigger(self._context, name, data, topic)
+
+    async def state(self, name: FunctionName, key: str) -> FunctionState:
+        """Return what a function keeps under a key. Raises KeyMissingError, and OwnedElsewhere."""
+        return await function_state.read(self._context, name, key)
+
+    async def put_state(self, name: FunctionName, key: str, state: FunctionState) -> None:
+        """Let a function keep a value under a key. Raises OwnedElsewhere."""
+        await function_state.write(self._context, name, key, state)
 
     async def write(self, metadata: FunctionMetaData, *, delete: bool) -> None:
         """Take a peer's change of a function's metadata. Raises NotReadyError unless this worker leads."""

@@ -1,6 +1,7 @@
 """What the functions' service knows of the worker's config."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
 
@@ -20,6 +21,7 @@ class FunctionsSettings:
     forwards_properties: bool = True
     pending: int = 1000
     trigger_timeout: float = 30.0
+    state_directory: Path = Path(".magnetar/state")
 
     def runtime_of(self, details: FunctionDetails) -> str:
         """Return the runtime that a function asks for or gets."""
@@ -34,6 +36,7 @@ def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
         default_runtime=config.runtime,
         forwards_properties=config.forward_source_message_property,
         pending=config.max_pending_async_requests,
+        state_directory=config.state_directory,
     )
 
 

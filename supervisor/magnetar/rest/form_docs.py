@@ -10,6 +10,11 @@ _CONFIG = {
     "contentMediaType": "application/json",
     "contentSchema": {"$ref": "/magnetar/v1/schema/function"},
 }
+_STATE = {
+    "type": "string",
+    "description": "JSON: key, and one of stringValue, byteValue (Base64) and numberValue",
+    "contentMediaType": "application/json",
+}
 _URL = {"type": "string", "description": "the package's address: function://, http://, https:// or file://"}
 
 
@@ -22,4 +27,5 @@ CREATE_FORM = _form(functionConfig=_CONFIG, data=_FILE, url=_URL)
 UPDATE_FORM = _form(functionConfig=_CONFIG, data=_FILE, url=_URL, updateOptions=_TEXT)
 TRIGGER_FORM = _form(data=_TEXT, dataStream=_FILE, topic=_TEXT)
 UPLOAD_FORM = _form(data=_FILE, path=_TEXT)
+STATE_FORM = _form(state=_STATE)
 LEADER_FORM = _form(functionMetaData=_FILE, delete=_TEXT)

@@ -5,17 +5,19 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from magnetar.errors import NotReadyError
 from magnetar.rest.context import RestContext
 from magnetar.rest.form_docs import CREATE_FORM, TRIGGER_FORM, UPDATE_FORM
 from magnetar.rest.forms import done, form_of, submission_of
 from magnetar.rest.paths import InstanceId, Named, P
+from magnetar.rest.state_v3 import add_state
 from magnetar.rest.upload import blocks, is_form
 
 
 def functions_router(context: RestContext) -> APIRouter:
     """Return the routes of functions."""
     router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+    # First, or the key `status` would be looked for among the instances.
+    add_state(router, context)
     _add_changes(router, context)
     _add_states(router, context)
     _add_reports(router, context)
@@ -148,10 +150,3 @@ def _add_instance_reports(router: APIRouter, context: RestContext) -> None:
     async def instance_stats(name: Named, instance_id: InstanceId) -> Response:
         """Return the figures of one instance; redirects to the worker that has it."""
         return JSONResponse((await functions.instance_stats(name, instance_id)).to_json())
-
-    @router.get(f"{P}/state/{{key:path}}")
-    @router.post(f"{P}/state/{{key:path}}")
-    async def state(name: Named, key: str) -> Response:
-        """Refuse: this worker keeps no state."""
-        functions.get(name)
-        raise NotReadyError(f"State storage client is not done initializing: this worker has no store for {key!r}")

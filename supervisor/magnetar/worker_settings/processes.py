@@ -5,6 +5,7 @@ from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.settings import ClientAuth
+from magnetar_instance.state import state_address
 
 from magnetar.config.worker import WorkerConfig
 from magnetar.packages.environments import Environments, EnvironmentSettings
@@ -45,6 +46,7 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         python_instance=process.python_instance_location,
         logging_config=f"{pulsar_home}/conf/functions-logging/logging_config.ini" if pulsar_home else "",
         state_storage_url=config.state_storage_service_url or "",
+        python_state_url=state_address(config.state_directory),
         health_check_interval=config.instance_liveness_check_freq_ms // 1000,
         credentials=credentials(config),
         zygote=config.magnetar.zygote,
@@ -101,7 +103,7 @@ def thread_settings(config: WorkerConfig) -> ThreadSettings:
         download_directory=config.download_directory.absolute(),
         group_name=config.thread_runtime.thread_group_name,
         auth=ClientAuth() if given is None else _client_auth(given),
-        state_storage_url=config.state_storage_service_url or "",
+        state_storage_url=state_address(config.state_directory),
     )
 
 

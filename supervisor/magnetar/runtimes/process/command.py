@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from magnetar.runtimes.base import InstanceSpec
@@ -25,7 +26,8 @@ def python_arguments(settings: ProcessSettings, spec: InstanceSpec, place: Place
     arguments += ["--logging_directory", str(settings.log_directory / "functions")]
     arguments += ["--logging_file", spec.details.name]
     arguments += ["--logging_config_file", settings.logging_config]
-    return [*arguments, *common_arguments(settings, spec, place, secrets_provider=settings.secrets_provider)]
+    own = replace(settings, state_storage_url=settings.python_state_url or settings.state_storage_url)
+    return [*arguments, *common_arguments(own, spec, place, secrets_provider=settings.secrets_provider)]
 
 
 def common_arguments(

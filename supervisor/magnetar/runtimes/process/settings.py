@@ -25,6 +25,7 @@ class ProcessSettings:
     `environment` is complete: a process inherits nothing else. Instances get their own copies of packages below
     `download_directory`; `records` is where the record of each running process is kept.
     `stop_grace` is what instances that another worker left, and nobody wants, have to end.
+    Functions in Python keep state at `python_state_url`, where there is one, all others at `state_storage_url`.
     """
 
     pulsar_service_url: str
@@ -37,6 +38,7 @@ class ProcessSettings:
     python_instance: Path | None = None
     logging_config: str = ""
     state_storage_url: str = ""
+    python_state_url: str = ""
     health_check_interval: int = 30
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
     credentials: Credentials | None = None
