@@ -3,9 +3,7 @@
 import importlib
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import traceback
 import zipfile
 from collections.abc import Callable
@@ -15,7 +13,7 @@ from typing import Any
 
 from magnetar_instance.errors import BootError
 from magnetar_instance.functions import Process, UserFunction, annotations_of
-from magnetar_instance.requirements import RequirementsError, requirements_of
+from magnetar_instance.requirements import Requirements, RequirementsError, requirements_of
 from magnetar_instance.settings import InstanceSettings
 
 
@@ -84,8 +82,21 @@ def _install(settings: InstanceSettings, target: Path) -> None:
     indexes = settings.dependencies
     options = ["--index-url", indexes.repository] if indexes.repository else []
     options += ["--extra-index-url", indexes.extra_repository] if indexes.extra_repository else []
+    failed = _run_installer(settings.code, wanted, options, target)
+    if failed is not None:
+        lines = failed.strip().splitlines()
+        reason = lines[-1] if lines else "the installer said nothing"
+        raise BootError(f"what {settings.code.name} asks for can't be installed: {reason}", tuple(lines[-12:]))
+    sys.path.insert(0, str(target))
+
+
+def _run_installer(code: Path, wanted: Requirements, options: list[str], target: Path) -> str | None:
+    """Install into `target`, from the package's own wheels where they are enough; returns what was said of a failure."""
+    import subprocess  # noqa: PLC0415 - few functions ask for anything
+    import tempfile  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="magnetar-install-") as directory:
-        path = wanted.write(settings.code, Path(directory))
+        path = wanted.write(code, Path(directory))
         command = [
             *_installer(),
             "--quiet",
@@ -96,18 +107,11 @@ def _install(settings: InstanceSettings, target: Path) -> None:
             str(path),
         ]
         own = ["--find-links", str(path.parent / "deps")] if wanted.wheels else []
-        done = _run([*command, *own, "--no-index"], directory) if own else None
-        if done is None or done.returncode != 0:
-            done = _run([*command, *own, *options], directory)
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        reason = lines[-1] if lines else f"the installer ended with code {done.returncode}"
-        raise BootError(f"what {settings.code.name} asks for can't be installed: {reason}", tuple(lines[-12:]))
-    sys.path.insert(0, str(target))
-
-
-def _run(command: list[str], directory: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        for more in ([[*own, "--no-index"]] if own else []) + [[*own, *options]]:
+            done = subprocess.run([*command, *more], cwd=directory, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return None
+    return done.stderr or done.stdout
 
 
 def _installer() -> list[str]:

@@ -8,7 +8,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -127,6 +126,8 @@ def _of_wheel(archive: zipfile.ZipFile) -> Requirements | None:
     path = next((name for name in archive.namelist() if name.endswith(".dist-info/METADATA")), None)
     if path is None:
         return None
+    from email.parser import HeaderParser  # noqa: PLC0415 - few functions are wheels
+
     headers = HeaderParser().parsestr(_text(archive.read(path), path))
     lines = "".join(f"{each}\n" for each in _required(headers.get_all("Requires-Dist") or ()))
     python = str(headers.get("Requires-Python") or "")

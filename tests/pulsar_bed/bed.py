@@ -166,7 +166,6 @@ class Standalone:
             "bookkeeper.metadata.client.drivers": "org.apache.pulsar.metadata.bookkeeper.PulsarMetadataClientDriver",
             "pulsar.functions.process.container.log.dir": f"{here}/logs",
             "pulsar.functions.java.instance.jar": instance,
-            "pulsar.functions.python.instance.file": str(_python_instance()),
             "pulsar.functions.extra.dependencies.dir": f"{here}/dependencies",
             "pulsar.functions.instance.classpath": classes,
             "pulsar.config.file": f"{conf}/standalone.conf",
@@ -214,7 +213,8 @@ class Standalone:
             "failureCheckFreqMs: 1000\nrescheduleTimeoutMs: 2000\nrebalanceCheckFreqSec: -1\n"
             "initialBrokerReconnectMaxRetries: 60\nassignmentWriteMaxRetries: 60\ninstanceLivenessCheckFreqMs: 30000\n"
             f"topicCompactionFrequencySec: 1800\ndownloadDirectory: {self.directory}/download\n"
-            f'functionRuntimeFactoryClassName: {factory}\nfunctionRuntimeFactoryConfigs: {{logDirectory: "logs"}}\n'
+            f"functionRuntimeFactoryClassName: {factory}\nfunctionRuntimeFactoryConfigs:\n  logDirectory: logs\n"
+            f"  pythonInstanceLocation: {_python_instance()}\n"
         )
         (conf / "log4j2.xml").write_text(
             '<Configuration status="WARN"><Appenders><Console name="out"><PatternLayout pattern="%d %-5p %c{1} - %m%n"/>'

@@ -4,15 +4,32 @@ A private pool lets user code import its own copies of the same messages, and an
 generated Python code would refuse a runtime older than itself. `scripts/protos` regenerates the descriptors and stubs.
 """
 
-from importlib.resources import files
+from collections.abc import Iterator
+from pathlib import Path
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pool, message, message_factory
+
+
+def _files(compiled: bytes) -> Iterator[bytes]:
+    """Cut a FileDescriptorSet into its files: a tag, a size in groups of seven bits, a file; and so on.
+
+    Protobuf's own `descriptor_pb2` and `importlib.resources` could do it, and take a tenth of an instance's start.
+    """
+    at = 0
+    while at < len(compiled):
+        size, shift, at = 0, 0, at + 1
+        while True:
+            size |= (compiled[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if compiled[at - 1] < 0x80:
+                break
+        yield compiled[at : at + size]
+        at += size
+
 
 _pool = descriptor_pool.DescriptorPool()
-for _file in descriptor_pb2.FileDescriptorSet.FromString(
-    files(__name__).joinpath("descriptors.binpb").read_bytes()
-).file:
-    _pool.AddSerializedFile(_file.SerializeToString())
+for _file in _files(Path(__file__).with_name("descriptors.binpb").read_bytes()):
+    _pool.AddSerializedFile(_file)
 
 
 def message_class(name: str) -> type[message.Message]:
