@@ -1,37 +1,60 @@
 """Where an instance process logs: Pulsar's file, Pulsar's record format, prints included."""
 
 import io
+import json
 import logging
 import logging.config
 import logging.handlers
 import os
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 FORMAT = "[%(asctime)s] [%(levelname)s] %(filename)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S %z"
+LogFormat = Literal["text", "json"]
+FORMAT_VARIABLE = "MAGNETAR_LOG_FORMAT"
+"""An environment variable: the form of an instance's records, `text` (as Pulsar's) or `json`."""
 _ROTATE_BYTES = 10 * 1024 * 1024
 _ROTATED_FILES = 5
 
 
-def formatter() -> logging.Formatter:
-    """Return a formatter of Pulsar's record format."""
-    return logging.Formatter(FORMAT, DATE_FORMAT)
+class JsonLines(logging.Formatter):
+    """Makes one JSON object of each record, on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object; `exception` is there where the record has one."""
+        fields: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "file": record.filename,
+            "line": record.lineno,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+def formatter(form: LogFormat = "text") -> logging.Formatter:
+    """Return a formatter of Pulsar's record format, or of JSON lines."""
+    return JsonLines() if form == "json" else logging.Formatter(FORMAT, DATE_FORMAT)
 
 
 class LogFile(logging.Handler):
     """Appends each record to a file with one write: what was logged outlives a kill of the process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: LogFormat = "text") -> None:
         super().__init__()
         self._path = path
         self.descriptor = _open(path)
         self._followers: tuple[int, ...] = ()
         self.lost = 0
         """Records that could not be written, because the disk was full for example."""
-        self.setFormatter(formatter())
+        self.setFormatter(formatter(form))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
@@ -52,16 +75,18 @@ class LogFile(logging.Handler):
             os.dup2(self.descriptor, descriptor)
 
     def reopen(self) -> None:
-        """Open the path anew, after it was renamed."""
-        opened = _open(self._path)
+        """Open the path anew, after it was renamed. From when the path is there again no record goes to the old file."""
         self.acquire()
         try:
+            if self.descriptor < 0:
+                return
+            opened = _open(self._path)
             os.dup2(opened, self.descriptor, inheritable=False)
             for descriptor in self._followers:
                 os.dup2(opened, descriptor)
+            os.close(opened)
         finally:
             self.release()
-        os.close(opened)
 
     def close(self) -> None:
         """Close the file."""
@@ -151,6 +176,6 @@ def _add_file(root: logging.Logger, path: Path | None, *, supervised: bool) -> L
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(path, "a", _ROTATE_BYTES, _ROTATED_FILES)
-    handler.setFormatter(formatter())
+    handler.setFormatter(formatter("json" if os.environ.get(FORMAT_VARIABLE) == "json" else "text"))
     root.addHandler(handler)
     return handler if isinstance(handler, LogFile) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from magnetar_instance.logs import LogFile, line_stream
+from magnetar_instance.logs import LogFile, LogFormat, line_stream
 
 _current: ContextVar["FunctionOutput | None"] = ContextVar("magnetar_function_output", default=None)
 
@@ -22,8 +22,8 @@ _current: ContextVar["FunctionOutput | None"] = ContextVar("magnetar_function_ou
 class FunctionOutput:
     """The log file of one thread function, and the logger that writes to it."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.file = LogFile(path)
+    def __init__(self, path: Path, name: str, form: LogFormat = "text") -> None:
+        self.file = LogFile(path, form)
         self.logger = logging.Logger(name, logging.INFO)  # noqa: LOG001
         """Unknown to logging's registry, so that nothing is left of it after `close`."""
         self.logger.addHandler(self.file)

@@ -14,6 +14,7 @@ from structlog.stdlib import BoundLogger
 
 from magnetar.config import WorkerConfig, load_config
 from magnetar.lifecycle import Phase
+from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.model import FunctionConfig, infer, to_details, validate
 from magnetar.packages.environments import Environments
@@ -25,7 +26,7 @@ from magnetar.runtimes.process.settings import Credentials
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.supervisor import Supervisor
-from magnetar.worker_settings import environments, process_languages, process_settings, restart_policy
+from magnetar.worker_settings import environments, log_policy, process_languages, process_settings, restart_policy
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class LocalRun:
             launcher = await stack.enter_async_context(Launcher())
             settings = replace(process_settings(worker, self._settings.environ), credentials=self._settings.credentials)
             languages = process_languages(worker, settings)
-            runtime = await stack.enter_async_context(ProcessRuntime(settings, launcher, languages, logger=self._log))
+            rotator = await stack.enter_async_context(LogRotator(log_policy(worker), self._log))
+            processes = ProcessRuntime(settings, launcher, languages, rotator=rotator, logger=self._log)
+            runtime = await stack.enter_async_context(processes)
             installed = environments(worker, launcher.spawn, self._settings.environ)
             await installed.check(self._package, self._package.name)
             self.instances = await stack.enter_async_context(Supervisor(self._context(worker, runtime, installed)))

@@ -25,6 +25,7 @@ from magnetar.functions.settings import functions_settings, url_policy
 from magnetar.health.gathering import gather
 from magnetar.health.readiness import Readiness
 from magnetar.health.worker_metrics import WorkerFigures, worker_text
+from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.packages.environments import Environments
 from magnetar.packages.store import PackageStore
@@ -163,12 +164,13 @@ class Worker:
         self, stack: AsyncExitStack, launcher: Launcher, external: ExternalRuntime | None
     ) -> Supervisor:
         runtimes: dict[str, Runtime] = {}
+        rotator = await stack.enter_async_context(LogRotator(worker_settings.log_policy(self.config), self._log))
         if "process" in self.config.magnetar.runtimes:
             settings = worker_settings.process_settings(self.config, self._environ)
-            processes = ProcessRuntime(settings, launcher, self._languages(), logger=self._log)
+            processes = ProcessRuntime(settings, launcher, self._languages(), rotator=rotator, logger=self._log)
             runtimes["process"] = await stack.enter_async_context(processes)
         if "thread" in self.config.magnetar.runtimes:
-            threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log)
+            threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log, rotator=rotator)
             self._threads = await stack.enter_async_context(threads)
             runtimes["thread"] = self._threads
         context = SupervisionContext(

@@ -29,14 +29,30 @@ class MagnetarApi:
         """Return one instance."""
         return InstanceReport.model_validate(await self._calls.json(f"{_BASE}/instances/{_name(name)}/{instance}"))
 
-    async def log(self, name: FunctionName, *, instance: int | None = None, tail: int = 100) -> list[LogLine]:
-        """Return the last lines of a function's log."""
-        response = await self._calls.call("GET", _log(name), params=_window(instance, tail))
+    async def log(
+        self,
+        name: FunctionName,
+        *,
+        instance: int | None = None,
+        tail: int | None = 100,
+        since: str = "",
+        level: str = "",
+    ) -> list[LogLine]:
+        """Return the last lines of a function's log, of those at or after a time and of at least a level."""
+        response = await self._calls.call("GET", _log(name), params=_window(instance, tail, since, level))
         return [LogLine.model_validate(each) for each in response.json()]
 
-    async def follow(self, name: FunctionName, *, instance: int | None = None, tail: int = 0) -> AsyncIterator[LogLine]:
+    async def follow(
+        self,
+        name: FunctionName,
+        *,
+        instance: int | None = None,
+        tail: int | None = 0,
+        since: str = "",
+        level: str = "",
+    ) -> AsyncIterator[LogLine]:
         """Yield the last lines of a function's log and then every line as it comes, until the worker ends it."""
-        params = {**_window(instance, tail), "follow": "true"}
+        params = {**_window(instance, tail, since, level), "follow": "true"}
         async with self._calls.stream(_log(name), params=params, endless=True) as response:
             async for line in response.aiter_lines():
                 if line.startswith(_DATA):
@@ -68,5 +84,6 @@ def _log(name: FunctionName) -> str:
     return f"{_BASE}/logs/{_name(name)}"
 
 
-def _window(instance: int | None, tail: int) -> dict[str, str]:
-    return {"tail": str(tail)} | ({} if instance is None else {"instance": str(instance)})
+def _window(instance: int | None, tail: int | None, since: str, level: str) -> dict[str, str]:
+    asked = {"tail": tail, "instance": instance, "since": since or None, "level": level or None}
+    return {name: str(value) for name, value in asked.items() if value is not None}

@@ -27,6 +27,16 @@ class RestartConfig(OwnKeys):
         return self
 
 
+class LogsConfig(OwnKeys):
+    """How the logs of instances on this host are written and rotated; seconds, and 0 is no bound."""
+
+    max_bytes: int = Field(default=10 * 2**20, ge=0)
+    max_age: float = Field(default=0, ge=0)
+    files: int = Field(default=5, ge=0)
+    total_bytes: int = Field(default=2**30, ge=0)
+    format: Literal["text", "json"] = "text"
+
+
 class EmbeddedBrokerConfig(OwnKeys):
     """The broker that the worker brings along; a port of 0 is any free one, chosen at the start."""
 
@@ -51,6 +61,7 @@ class MagnetarConfig(OwnKeys):
     runtimes: tuple[RuntimeName, ...] = Field(default=("process", "thread"), min_length=1)
     default_runtime: RuntimeName = "process"
     restart: RestartConfig = Field(default_factory=RestartConfig)
+    logs: LogsConfig = Field(default_factory=LogsConfig)
     stop_grace: float = Field(default=10, ge=0)
     start_timeout: float = Field(default=60, gt=0)
     stall_after: float = Field(default=60, gt=0)

@@ -1,11 +1,11 @@
 """What is asked of the other workers of the fleet, through the REST API that all of them serve."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from magnetar_instance.proto.function import FunctionMetaData
@@ -57,9 +57,11 @@ class Peers:
         """Have an instance restarted. Raises ConnectionError when it was not."""
         await self._ask("POST", worker, f"{_FUNCTIONS}/{_path(name)}/{instance_id}/restart")
 
-    async def log(self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int) -> list[Any]:
-        """Return the last lines of an instance's log. Raises ConnectionError without an answer."""
-        return list((await self._ask("GET", worker, _log(name, instance_id, tail))).json())
+    async def log(
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]
+    ) -> list[Any]:
+        """Return the last lines of an instance's log that are `wanted`. Raises ConnectionError without an answer."""
+        return list((await self._ask("GET", worker, _log(name, instance_id, tail, wanted))).json())
 
     async def events(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> list[Any]:
         """Return what happened to an instance lately. Raises ConnectionError without an answer."""
@@ -68,12 +70,12 @@ class Peers:
 
     @asynccontextmanager
     async def follow_log(
-        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]
     ) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
         """Give the lines of an instance's log as they come. Raises ConnectionError without an answer."""
         calls = await self._to(worker)
         try:
-            async with calls.download(f"{_log(name, instance_id, tail)}&follow=true") as response:
+            async with calls.download(f"{_log(name, instance_id, tail, wanted)}&follow=true") as response:
                 if response.status_code >= _OK:
                     await response.aread()
                     raise ConnectionError(f"worker {worker.worker_id} has no log: {reason_of(response)}")
@@ -116,8 +118,9 @@ class Peers:
         return self._calls[url]
 
 
-def _log(name: FunctionName, instance_id: int, tail: int) -> str:
-    return f"/magnetar/v1/logs/{_path(name)}?instance={instance_id}&tail={tail}"
+def _log(name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]) -> str:
+    query = urlencode({"instance": instance_id, "tail": tail, **wanted})
+    return f"/magnetar/v1/logs/{_path(name)}?{query}"
 
 
 def _path(name: FunctionName) -> str:

@@ -3,11 +3,13 @@
 Growth is seen by looking at each followed file's size four times a second, and only while somebody follows it. The kernel
 could tell (inotify), but not of files on network mounts, not beyond a limit per user that other programs share, and not
 without a descriptor for each file; rotation, which this reading sees by itself, would need watches on directories as well.
+The timer is `log following` of the documentation.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -15,7 +17,9 @@ import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.types import Receive, Scope, Send
 
-from magnetar.rest.log_files import GrowingFile, last_lines
+from magnetar.log_files.following import FollowedLog
+from magnetar.log_files.reading import last_lines
+from magnetar.log_files.records import Wanted
 
 _LOOK = 0.25
 _KEEP_ALIVE = 15.0
@@ -29,9 +33,18 @@ def event(instance_id: int, line: str) -> dict[str, object]:
     return {"instanceId": instance_id, "line": line}
 
 
-def read_tail(files: Sequence[Path], instance_id: int, count: int) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class Window:
+    """What of a log is asked for: at most so many last lines of those wanted."""
+
+    count: int
+    wanted: Wanted
+
+
+def read_tail(files: Sequence[Path], instance_id: int, window: Window) -> list[dict[str, object]]:
     """Return an instance's last lines; its log's first, then those of what else it printed. Blocking."""
-    return [event(instance_id, line) for file in files for line in last_lines(file, count)]
+    found = (line for file in files for line in last_lines(file, window.count, window.wanted))
+    return [event(instance_id, line) for line in found]
 
 
 class LogEvents:
@@ -45,12 +58,12 @@ class LogEvents:
         self,
         local: Mapping[int, Sequence[Path]],
         remote: Sequence[Callable[[], Lines]],
-        count: int,
+        window: Window,
         goes_on: Callable[[], bool],
     ) -> None:
         self._local = local
         self._remote = remote
-        self._count = count
+        self._window = window
         self._goes_on = goes_on
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +74,7 @@ class LogEvents:
             outgoing, incoming = anyio.create_memory_object_stream[dict[str, object]](1000)
             with incoming:
                 with outgoing:
-                    follow = (self._local, self._count, self._goes_on, outgoing.clone())
+                    follow = (self._local, self._window, self._goes_on, outgoing.clone())
                     tasks.start_soon(_follow_files, *follow, name="follow log files")
                     for source in self._remote:
                         tasks.start_soon(_follow_peer, source, outgoing.clone(), name="follow a peer's log")
@@ -90,14 +103,14 @@ async def _leave_with_client(receive: Receive, scope: anyio.CancelScope) -> None
 
 async def _follow_files(
     local: Mapping[int, Sequence[Path]],
-    count: int,
+    window: Window,
     goes_on: Callable[[], bool],
     send: MemoryObjectSendStream[dict[str, object]],
 ) -> None:
-    growing: list[tuple[int, GrowingFile]] = []
+    growing: list[tuple[int, FollowedLog]] = []
     try:
         async with send:
-            growing, lines = await anyio.to_thread.run_sync(_begin, local, count)
+            growing, lines = await anyio.to_thread.run_sync(_begin, local, window)
             while True:
                 for each in lines:
                     await send.send(each)
@@ -112,14 +125,14 @@ async def _follow_files(
 
 
 def _begin(
-    local: Mapping[int, Sequence[Path]], count: int
-) -> tuple[list[tuple[int, GrowingFile]], list[dict[str, object]]]:
+    local: Mapping[int, Sequence[Path]], window: Window
+) -> tuple[list[tuple[int, FollowedLog]], list[dict[str, object]]]:
     """Open the files at their ends, then read what stands before: a line written in between comes twice, not never."""
-    growing = [(instance_id, GrowingFile(file)) for instance_id, files in local.items() for file in files]
-    return growing, [each for instance_id, files in local.items() for each in read_tail(files, instance_id, count)]
+    growing = [(number, FollowedLog(file, window.wanted)) for number, files in local.items() for file in files]
+    return growing, [each for number, files in local.items() for each in read_tail(files, number, window)]
 
 
-def _grown(growing: Sequence[tuple[int, GrowingFile]]) -> list[dict[str, object]]:
+def _grown(growing: Sequence[tuple[int, FollowedLog]]) -> list[dict[str, object]]:
     return [event(instance_id, line) for instance_id, file in growing for line in file.new_lines()]
 
 

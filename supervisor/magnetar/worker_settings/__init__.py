@@ -6,6 +6,7 @@ from magnetar.worker_settings.policies import health_policy, restart_policy, run
 from magnetar.worker_settings.processes import (
     environments,
     instance_environment,
+    log_policy,
     process_admission,
     process_languages,
     process_settings,
@@ -22,6 +23,7 @@ __all__ = [
     "instance_environment",
     "kubernetes_runtime",
     "kubernetes_settings",
+    "log_policy",
     "process_admission",
     "process_languages",
     "process_settings",

@@ -8,6 +8,7 @@ from magnetar_instance.settings import ClientAuth
 from magnetar_instance.state import state_address
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.log_files.policy import LogPolicy
 from magnetar.packages.environments import Environments, EnvironmentSettings
 from magnetar.packages.installer import Installer
 from magnetar.processes.channel import Spawn
@@ -50,6 +51,7 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         health_check_interval=config.instance_liveness_check_freq_ms // 1000,
         credentials=credentials(config),
         zygote=config.magnetar.zygote,
+        log_format=config.magnetar.logs.format,
     )
 
 
@@ -72,6 +74,12 @@ def environments(
     """Return what resolves and installs the packages that Python functions ask for."""
     directory = config.magnetar.data_directory.absolute() / "environments"
     return Environments(directory, Installer(directory / "cache", spawn, environ), environment_settings(config))
+
+
+def log_policy(config: WorkerConfig) -> LogPolicy:
+    """Return when the logs of instances are rotated."""
+    logs = config.magnetar.logs
+    return LogPolicy(logs.max_bytes, logs.max_age, logs.files, logs.total_bytes)
 
 
 def process_languages(config: WorkerConfig, settings: ProcessSettings) -> Mapping[str, Language]:
@@ -102,6 +110,7 @@ def thread_settings(config: WorkerConfig) -> ThreadSettings:
         log_directory=config.process_runtime.log_directory.absolute(),
         download_directory=config.download_directory.absolute(),
         group_name=config.thread_runtime.thread_group_name,
+        log_format=config.magnetar.logs.format,
         auth=ClientAuth() if given is None else _client_auth(given),
         state_storage_url=state_address(config.state_directory),
     )

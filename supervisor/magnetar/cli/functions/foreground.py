@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 import anyio
 
 from magnetar.localrun import LocalRun
+from magnetar.log_files.following import FollowedLog
 from magnetar.logs import log_to
-from magnetar.rest.log_files import GrowingFile
 
 _LOOK = 0.25
 """Seconds between looks at the logs, as when a worker's are followed."""
@@ -41,13 +41,13 @@ async def _leave_when_asked(scope: anyio.CancelScope) -> None:
             return
 
 
-Logs = list[tuple[int, GrowingFile]]
+Logs = list[tuple[int, FollowedLog]]
 
 
 @contextmanager
 def _logs(run: LocalRun) -> Iterator[Logs]:
     with ExitStack() as opened:
-        logs = [(number, GrowingFile(file)) for number, files in run.log_files().items() for file in files]
+        logs = [(number, FollowedLog(file)) for number, files in run.log_files().items() for file in files]
         for _, log in logs:
             opened.callback(log.close)
         yield logs

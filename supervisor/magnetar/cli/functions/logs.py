@@ -12,9 +12,6 @@ from magnetar.cli.output import Format, Output
 
 if TYPE_CHECKING:
     from magnetar.client import LogLine, WorkerClient
-    from magnetar.model.names import FunctionName
-
-_TAIL, _TAIL_FOLLOWED = 100, 10
 
 
 def logs(
@@ -23,29 +20,34 @@ def logs(
     output: Output,
     *,
     follow: Annotated[bool, Option("--follow", "-f", help="Go on printing lines as they come.")] = False,
-    tail: Annotated[int | None, Option("--tail", "-n", min=0, help="How many last lines [100; 10 with -f].")] = None,
+    tail: Annotated[
+        int | None, Option("--tail", "-n", min=0, help="How many last lines [100; 10 with -f; all with --since].")
+    ] = None,
+    since: Annotated[
+        str, Option("--since", help="Only records since a time in ISO 8601, or so long ago: 30s, 10m, 2h, 1d.")
+    ] = "",
+    level: Annotated[
+        str, Option("--level", help="Only records of this level or worse: DEBUG, INFO, WARNING, ERROR.")
+    ] = "",
     instance_id: InstanceOption = None,
 ) -> None:
-    """Print the last lines of a function's log, or follow it until Ctrl-C.
+    """Print the last lines of a function's log, rotated files included, or follow it until Ctrl-C.
 
     With several instances each line begins with the number of its own. --format json prints one object a line.
     """
     function = name.resolve()
     printer = _Printer(as_json=output.format is Format.JSON, numbered=instance_id is None)
-    if follow:
-        lines = _TAIL_FOLLOWED if tail is None else tail
-        ask(connection, lambda worker: _follow(worker, function, instance_id, lines, printer))
-        return
-    lines = _TAIL if tail is None else tail
-    for line in ask(connection, lambda worker: worker.magnetar.log(function, instance=instance_id, tail=lines)):
-        printer.print(line)
 
+    async def print_all(worker: "WorkerClient") -> None:
+        api = worker.magnetar
+        if follow:
+            async for line in api.follow(function, instance=instance_id, tail=tail, since=since, level=level):
+                printer.print(line)
+        else:
+            for line in await api.log(function, instance=instance_id, tail=tail, since=since, level=level):
+                printer.print(line)
 
-async def _follow(
-    worker: "WorkerClient", name: "FunctionName", instance: int | None, tail: int, printer: "_Printer"
-) -> None:
-    async for line in worker.magnetar.follow(name, instance=instance, tail=tail):
-        printer.print(line)
+    ask(connection, print_all)
 
 
 class _Printer:

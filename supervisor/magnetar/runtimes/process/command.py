@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from magnetar_instance.logs import FORMAT_VARIABLE
+
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.process.launch import Place
@@ -87,6 +89,8 @@ def python_environment(settings: ProcessSettings, own: Path | None = None) -> di
     first = [str(each) for each in (own, settings.extra_dependencies) if each is not None]
     if first:
         environment["PYTHONPATH"] = os.pathsep.join([*first, *filter(None, [environment.get("PYTHONPATH", "")])])
+    if settings.log_format != "text":
+        environment[FORMAT_VARIABLE] = settings.log_format
     return environment
 
 

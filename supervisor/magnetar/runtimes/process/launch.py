@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from magnetar_instance.proto.function import FunctionDetails
 
@@ -13,6 +13,7 @@ from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.last_words import Reader, plain
 
 _HEALTH_INTERVAL = 10.0
+Rotation = Literal["reopen", "in-place", "own"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Launch:
     asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for its
     watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
     `last_words` picks out of its last lines what tells why it ended. One that answers before it is subscribed has a
-    `ready_line`, which its log says when it is.
+    `ready_line`, which its log says when it is. `rotation` of `output`: its writer can `reopen` it, or it is rotated
+    `in-place` under a writer that can't, or it is the writer's `own` affair.
     """
 
     argv: Sequence[str]
@@ -47,6 +49,7 @@ class Launch:
     output: Path
     forked_argv: Sequence[str] | None = None
     linked: bool = False
+    rotation: Rotation = "in-place"
     health_interval: float = _HEALTH_INTERVAL
     cwd: Path | None = None
     stack_signal: signal.Signals | None = signal.SIGQUIT

@@ -44,5 +44,6 @@ class PythonLanguage:
             output=place.log_file,
             forked_argv=[str(OWN_LAUNCHER), *arguments] if ours and not spec.details.runtimeFlags.strip() else None,
             linked=ours,
+            rotation="reopen" if ours and not Path(self.settings.logging_config).is_file() else "own",
             health_interval=health_interval(self.settings.health_check_interval),
         )

@@ -1,7 +1,7 @@
 """The process runtime: each instance is a process of its own on this host."""
 
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -12,6 +12,7 @@ import httpx
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import RefusedError
+from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.processes.channel import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.child import Child
@@ -55,9 +56,11 @@ class ProcessRuntime:
         launcher: Launcher,
         languages: Mapping[str, Language],
         *,
+        rotator: LogRotator | None = None,
         logger: BoundLogger | None = None,
     ) -> None:
         self._settings = settings
+        self._rotator = rotator
         self._launcher = launcher
         self._languages = languages
         self._log = logger or worker_logger()
@@ -191,6 +194,7 @@ class ProcessRuntime:
         *,
         adopted: bool = False,
     ) -> ProcessInstance:
+        undo.callback(self._attend_log(launch, link))
         stub = InstanceStub(start.place.port)
         undo.push_async_callback(stub.close)
         voice: Voice
@@ -232,6 +236,13 @@ class ProcessRuntime:
                     "An instance is run without a zygote.", instance=start.spec.fqiid, reason=str(problem)
                 )
         return await self._launcher.spawn(wanted)
+
+    def _attend_log(self, launch: Launch, link: SupervisorLink | None) -> Callable[[], None]:
+        """Have an instance's output rotated; returns what ends that."""
+        if self._rotator is None or launch.rotation == "own":
+            return lambda: None
+        reopen = partial(link.send, "reopen-log") if link and launch.rotation == "reopen" else None
+        return self._rotator.attend(launch.output, reopen)
 
     def _kill_leftovers(self, start: Start) -> None:
         left = kill_leftovers(self._launcher.parent, start.marker)

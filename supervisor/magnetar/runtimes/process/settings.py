@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from magnetar_instance.logs import LogFormat
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -44,3 +46,4 @@ class ProcessSettings:
     credentials: Credentials | None = None
     zygote: bool = True
     stop_grace: float = 10.0
+    log_format: LogFormat = "text"

@@ -13,6 +13,7 @@ import anyio
 from magnetar_instance.errors import BootError, FunctionExitError
 from magnetar_instance.instance import Instance
 from magnetar_instance.isolated_loading import load_isolated
+from magnetar_instance.logs import LogFormat
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.thread_output import FunctionOutput
@@ -52,6 +53,7 @@ class ThreadInstance:
         call_soon: CallSoon,
         abandoned: Callable[["ThreadInstance"], None],
         clean_up: Callable[[], None],
+        log_format: LogFormat = "text",
         logger: BoundLogger,
         waits: bool = False,
     ) -> None:
@@ -63,7 +65,7 @@ class ThreadInstance:
         self._clean_up = clean_up
         self._log = logger.bind(instance=settings.fqiid)
         self._said_before = size_of(log_file)
-        self._output = FunctionOutput(log_file, settings.fqiid)
+        self._output = FunctionOutput(log_file, settings.fqiid, log_format)
         self._instance = Instance(
             settings, load=load_isolated, logger=self._output.logger, notify=self._notify, waits=waits
         )
@@ -79,6 +81,10 @@ class ThreadInstance:
     def alive(self) -> bool:
         """Whether the thread has not ended, given up or not."""
         return self._thread.is_alive()
+
+    def reopen_log(self) -> None:
+        """Open its log anew, after it was renamed."""
+        self._output.file.reopen()
 
     # In the function's own thread.
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from magnetar_instance.thread_output import ThreadOutput
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import RefusedError
+from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
 from magnetar.runtimes.choice import language_of
@@ -34,8 +35,11 @@ class ThreadRuntime:
 
     name = "thread"
 
-    def __init__(self, settings: ThreadSettings, logger: BoundLogger | None = None) -> None:
+    def __init__(
+        self, settings: ThreadSettings, logger: BoundLogger | None = None, *, rotator: LogRotator | None = None
+    ) -> None:
         self._settings = settings
+        self._rotator = rotator
         self._log = logger or worker_logger()
         self._output = ThreadOutput()
         self._copies = PackageCopies(settings.download_directory)
@@ -95,16 +99,22 @@ class ThreadRuntime:
             raise RuntimeStartError(f"the log {log} can't be written: {problem.strerror}") from problem
 
     def _start(self, spec: InstanceSpec, log: Path, *, waits: bool) -> ThreadInstance:
-        return ThreadInstance(
+        undo = ExitStack()
+        undo.callback(self._copies.remove_now, spec.package)
+        instance = ThreadInstance(
             self._instance_settings(spec),
             log,
             name=f"{self._settings.group_name}: {spec.fqfn}-{spec.instance_id}",
             call_soon=self._call_soon,
             abandoned=self._given_up.append,
-            clean_up=partial(self._copies.remove_now, spec.package),
+            clean_up=undo.close,
+            log_format=self._settings.log_format,
             logger=self._log,
             waits=waits,
         )
+        if self._rotator is not None:
+            undo.callback(self._rotator.attend(log, instance.reopen_log))
+        return instance
 
     def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
         # A thread that was given up may come back after the worker has ended.

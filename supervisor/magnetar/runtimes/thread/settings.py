@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from magnetar_instance.logs import LogFormat
 from magnetar_instance.settings import ClientAuth
 
 
@@ -22,3 +23,4 @@ class ThreadSettings:
     auth: ClientAuth = field(default_factory=ClientAuth)
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
     state_storage_url: str = ""
+    log_format: LogFormat = "text"
