@@ -9,15 +9,15 @@ import resource
 import signal
 import ssl
 import sys
+from functools import partial
 from pathlib import Path
 
-from magnetar_broker.admin.app import admin_routes
 from magnetar_broker.auth.authenticator import Authenticator
 from magnetar_broker.auth.options import add_options, authenticator_of, tls_context_of
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.service import PulsarService
 from magnetar_broker.errors import StartError
-from magnetar_broker.http.server import HttpServer, is_loopback
+from magnetar_broker.http.server import HttpServer, Serving, is_loopback
 from magnetar_broker.policies import BacklogQuota
 from magnetar_broker.settings import BrokerSettings
 
@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="of the line that tells the addresses"
     )
+    parser.add_argument(
+        "--end-with-input",
+        action="store_true",
+        help="end when standard input does: with the program that holds it open",
+    )
     add_options(parser)
     return parser
 
@@ -57,12 +62,21 @@ async def _run(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    if options.end_with_input:
+        loop.add_reader(sys.stdin.fileno(), _read_input, loop, asked)
     authenticator = authenticator_of(options)
     tls = tls_context_of(options, authenticator)
     _demand_guarded(options, authenticator)
     _raise_open_files()
     async with Broker(options.data_dir, _settings(options)) as broker:
         await _serve(options, broker, authenticator, tls, asked)
+
+
+def _read_input(loop: asyncio.AbstractEventLoop, asked: asyncio.Event) -> None:
+    """Take what comes on standard input, which nobody wants; at its end, end."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        asked.set()
 
 
 async def _serve(
@@ -74,9 +88,7 @@ async def _serve(
 ) -> None:
     addresses: dict[str, str] = {}
     service = PulsarService(broker, advertised_url=options.advertised_url, authenticator=authenticator, tls=tls)
-    admin = HttpServer(
-        admin_routes(broker, addresses), settle=broker.journal.settled, authenticator=authenticator, tls=tls
-    )
+    admin = HttpServer(partial(_admin, broker, authenticator, addresses), tls=tls)
     try:
         host = f"[{options.host}]" if ":" in options.host else options.host
         port = await service.listen(options.host, options.port)
@@ -88,6 +100,14 @@ async def _serve(
     finally:
         await admin.close()
         await service.close()
+
+
+def _admin(broker: Broker, authenticator: Authenticator, addresses: dict[str, str], loopback: bool) -> Serving:  # noqa: FBT001
+    from magnetar_broker.admin.app import admin_routes  # noqa: PLC0415 - not before somebody asks
+    from magnetar_broker.http.serving import HttpServing  # noqa: PLC0415
+
+    routes = admin_routes(broker, addresses)
+    return HttpServing(routes, loopback=loopback, settle=broker.journal.settled, authenticator=authenticator)
 
 
 def _settings(options: argparse.Namespace) -> BrokerSettings:

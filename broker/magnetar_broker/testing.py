@@ -19,7 +19,10 @@ _STOP_GRACE = 10.0
 
 
 class RunningBroker:
-    """A broker in a child process on loopback; it can be killed and started again on the same ports and data."""
+    """A broker in a child process on loopback; it can be killed and started again on the same ports and data.
+
+    It ends with the program that started it, however that ends: its standard input is a pipe which that alone holds open.
+    """
 
     def __init__(self, data_dir: Path, arguments: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
@@ -39,8 +42,8 @@ class RunningBroker:
         port = urlsplit(self.service_url).port or 0
         admin_port = urlsplit(self.admin_url).port or 0
         command = [sys.executable, "-m", "magnetar_broker", "--data-dir", str(self.data_dir), "--format", "json"]
-        command += ["--port", str(port), "--admin-port", str(admin_port), *self._arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        command += ["--port", str(port), "--admin-port", str(admin_port), "--end-with-input", *self._arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -72,8 +75,9 @@ class RunningBroker:
         finally:
             self._process.kill()
             self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
 
 
 @contextmanager
