@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from magnetar_instance.errors import BootError
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.settings import ClientAuth, Dependencies, InstanceSettings
+from magnetar_instance.windowing import unwrapped
 
 _REQUIRED = (
     "function_details",
@@ -69,7 +70,7 @@ def parse(arguments: Sequence[str]) -> tuple[InstanceSettings, HostOptions]:
     missing = [f"--{name}" for name in _REQUIRED if values[name] is None]
     if missing:
         raise UsageError(f"these arguments are required: {', '.join(missing)}")
-    return _settings(values), _host(values)
+    return unwrapped(_settings(values)), _host(values)
 
 
 def _values(arguments: Sequence[str]) -> dict[str, str | None]:

@@ -65,7 +65,7 @@ def assemble(
     refused = [
         *refusals(details),
         *order_refusals(details),
-        *form_refusals(details, function),
+        *form_refusals(settings, function),
         *retry_refusals(details),
     ]
     if refused:
@@ -95,7 +95,7 @@ def assemble(
     )
     outputs = Outputs(details, writing.encode, publisher)
     parts = Parts(settings, function, context, inputs, outputs, publisher, figures, progress)
-    if is_concurrent(function):
+    if is_concurrent(settings, function):
         return Assembly(inputs, publisher, concurrent_runner(parts), context)
     runs = OrderedRunner if once else Runner
     runner = runs(

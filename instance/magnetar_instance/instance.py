@@ -14,6 +14,7 @@ from magnetar_instance.functions import UserFunction
 from magnetar_instance.log_topic import LogTopic
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.windowing import unwrapped
 
 Notify = Callable[[str, dict[str, object]], None]
 
@@ -33,7 +34,7 @@ class Instance:
         notify: Notify,
         waits: bool = False,
     ) -> None:
-        self._settings = settings
+        settings = self._settings = unwrapped(settings)
         self._load = load
         self._logger = logger
         self._notify = notify

@@ -8,6 +8,7 @@ from magnetar_instance.api import Message
 from magnetar_instance.messages import INPUT_ID, INPUT_TOPIC, id_text, trace_of
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.publishing import Apart, Publisher
+from magnetar_instance.retry_letters import letter_options
 
 _OWN = (INPUT_TOPIC, INPUT_ID)
 
@@ -46,6 +47,12 @@ class Outputs:
                 "event_timestamp": message.event_time,
             }
             self._publisher.send(topic, data, properties, apart, options=options, is_result=True)
+
+    def forward(self, origin: Origin, topic: str, apart: Apart) -> None:
+        """Hand over an input as it is, to a topic. Raises the client's exceptions."""
+        message = origin.message
+        properties = {**message.properties(), INPUT_TOPIC: origin.topic, INPUT_ID: id_text(origin.identity)}
+        self._publisher.send(topic, message.data(), properties, apart, options=letter_options(message))
 
     def carried(self, properties: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the properties of an input that its output has too."""

@@ -32,6 +32,23 @@ class Dependencies:
 
 
 @dataclass(frozen=True)
+class WindowConfig:
+    """Which messages a window has, and when there is one: exactly one length, and exactly one interval.
+
+    `extractor` is the class that tells a message's time; without one the time is that of its arrival.
+    """
+
+    length_count: int | None = None
+    length_ms: int | None = None
+    slide_count: int | None = None
+    slide_ms: int | None = None
+    late_topic: str = ""
+    max_lag_ms: int = 0
+    watermark_ms: int = 1000
+    extractor: str = ""
+
+
+@dataclass(frozen=True)
 class InstanceSettings:
     """One instance; `code` is the uploaded file, `log_file` where its records and prints go."""
 
@@ -48,6 +65,7 @@ class InstanceSettings:
     secrets_config: str = ""
     state_storage_url: str = ""
     dependencies: Dependencies = field(default_factory=Dependencies)
+    window: WindowConfig | None = None
 
     @property
     def fqfn(self) -> str:

@@ -95,3 +95,31 @@ def test_letters_that_can_not_be_are_refused(worker: Standalone, config: dict[st
     answer = worker.create("no", "def process(input):\n    pass\n", given)
     assert answer.status_code == 400
     assert named in answer.json()["reason"]
+
+
+def test_windows_by_event_time(worker: Standalone, runtime: str) -> None:
+    """examples/python/mean: a minute's readings make one result, and the config is given back as it was."""
+    kept = create(worker, "mean", runtime)
+    assert (kept["className"], kept["windowConfig"]["windowLengthDurationMs"]) == ("mean.Mean", 60_000)
+    name, producer = f"mean-{runtime}", worker.client.create_producer(f"mean-{runtime}-in")
+    consumer = worker.client.subscribe(f"{name}-out", "test", initial_position=pulsar.InitialPosition.Earliest)
+    for value, at in ((b"3", 70_000), (b"1", 68_000), (b"100", 130_000)):
+        producer.send(value, event_timestamp=at)
+    message = consumer.receive(60_000)
+    assert (message.data(), message.properties()["count"], message.event_timestamp()) == (b"2.0", "2", 70_000)
+
+
+@pytest.mark.parametrize(
+    ("window", "named"),
+    [
+        ({"windowLengthCount": 5, "lateDataTopic": "late"}, "lateDataTopic needs event time"),
+        ({"windowLengthCount": 5, "slidingIntervalCount": 2, "slidingIntervalDurationMs": 9}, "count and as duration"),
+        ({}, "Window length is not specified"),
+    ],
+    ids=["late", "intervals", "length"],
+)
+def test_windows_that_can_not_be_are_refused(worker: Standalone, window: dict[str, Any], named: str) -> None:
+    """At create, by name: nothing of a window is ignored."""
+    answer = worker.create("no", "def process(input):\n    pass\n", {"inputs": ["no-in"], "windowConfig": window})
+    assert answer.status_code == 400
+    assert named in answer.json()["reason"]

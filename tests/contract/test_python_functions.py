@@ -78,10 +78,9 @@ def test_records_go_in_and_out_by_their_schemas(worker: Standalone) -> None:
             {"processingGuarantees": "EFFECTIVELY_ONCE", "output": "no-out"},
             "de-duplication in the namespace public/default",
         ),
-        ({"windowConfig": {"windowLengthCount": 5}}, "indow"),
         ({"outputSchemaType": "DATE", "output": "no-out"}, "outputSchemaType"),
     ],
-    ids=["guarantee", "window", "schema"],
+    ids=["guarantee", "schema"],
 )
 def test_what_python_has_not_is_refused_by_name(worker: Standalone, config: dict[str, object], named: str) -> None:
     """No option is taken and then ignored."""

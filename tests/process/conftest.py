@@ -21,8 +21,10 @@ def client(pulsar_broker: RunningBroker) -> Iterator[pulsar.Client]:
 def launch(pulsar_broker: RunningBroker, tmp_path: Path) -> Callable[..., AbstractContextManager[InstanceProcess]]:
     """Runs a function whose code is given as text, in a file that is named like the module of its class name."""
 
-    def launched(details: FunctionDetails, code: str, **options: Any) -> AbstractContextManager[InstanceProcess]:
-        path = tmp_path / f"{details.className.split('.')[0]}.py"
+    def launched(
+        details: FunctionDetails, code: str, *, file: str = "", **options: Any
+    ) -> AbstractContextManager[InstanceProcess]:
+        path = tmp_path / f"{file or details.className.split('.')[0]}.py"
         path.write_text(code)
         return running(details, path, pulsar_broker.service_url, logs=tmp_path / "logs", **options)
 

@@ -9,6 +9,7 @@ from magnetar_instance.concurrent.desk import Desk
 from magnetar_instance.concurrent.forms import AsyncProcess, Batches, Each, Form
 from magnetar_instance.concurrent.order import InputOrder, KeyOrder
 from magnetar_instance.concurrent.runner import ConcurrentRunner
+from magnetar_instance.concurrent.windowed import EventTimeCalls, WindowCalls
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.delivery import Deliveries, policy_of
 from magnetar_instance.failures import Failures, tell_undelivered
@@ -18,7 +19,9 @@ from magnetar_instance.inputs import Inputs
 from magnetar_instance.outputs import Outputs
 from magnetar_instance.proto.function import ATMOST_ONCE, EFFECTIVELY_ONCE, KEY_SHARED, FunctionDetails
 from magnetar_instance.publishing import Publisher
+from magnetar_instance.schemas import import_class
 from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.subscribing import specs_of
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,17 @@ class Parts:
     progress: Callable[[int, int], None]
 
 
-def is_concurrent(function: UserFunction) -> bool:
+def is_concurrent(settings: InstanceSettings, function: UserFunction) -> bool:
     """Tell whether a function needs the runner that this module makes."""
-    return function.is_async or function.batch is not None
+    return settings.window is not None or function.is_async or function.batch is not None
 
 
-def refusals(details: FunctionDetails, function: UserFunction) -> Iterator[str]:
+def refusals(settings: InstanceSettings, function: UserFunction) -> Iterator[str]:
     """Yield a sentence for what such functions can't have."""
-    if details.processingGuarantees == EFFECTIVELY_ONCE and is_concurrent(function):
+    details = settings.details
+    if settings.window is not None and function.batch is not None:
+        yield "@batch is refused for a function with windows: a window is a list already; remove it"
+    if details.processingGuarantees == EFFECTIVELY_ONCE and is_concurrent(settings, function):
         yield "EFFECTIVELY_ONCE is refused for `async def` and @batch functions: choose ATLEAST_ONCE, or a plain process()"
 
 
@@ -52,9 +58,9 @@ def concurrent_runner(parts: Parts) -> ConcurrentRunner:
     logger = parts.context.get_logger()
     deliveries = Deliveries(policy_of(details), partial(tell_undelivered, parts.figures, logger))
     failures = Failures(parts.settings, parts.publisher, parts.figures, logger)
-    by_key, in_lists = _is_by_key(details), parts.function.batch is not None
+    by_key, in_lists = _is_by_key(details), parts.settings.window is not None or parts.function.batch is not None
     return ConcurrentRunner(
-        form=_form(parts.function, by_key=by_key),
+        form=_form(parts, by_key=by_key),
         order=KeyOrder() if by_key and not in_lists else InputOrder(),
         # Lists may share keys: where each key's order counts, no two of them are under way.
         most=parts.settings.most_pending if parts.function.is_async and not (by_key and in_lists) else 1,
@@ -73,8 +79,15 @@ def _is_by_key(details: FunctionDetails) -> bool:
     return details.retainKeyOrdering or details.source.subscriptionType == KEY_SHARED
 
 
-def _form(function: UserFunction, *, by_key: bool) -> Form:
+def _form(parts: Parts, *, by_key: bool) -> Form:
+    function, window = parts.function, parts.settings.window
     process = awaited(function)
+    if window is not None and window.extractor:
+        extractor = import_class(window.extractor, function.import_module)()
+        late = partial(parts.figures.record, "late_messages", 1.0)
+        return EventTimeCalls(process, window, extractor, len(specs_of(parts.settings.details)), late)
+    if window is not None:
+        return WindowCalls(process, window)
     if function.batch is not None:
         return Batches(process, function.batch)
     return Each(process, by_key=by_key)

@@ -84,7 +84,7 @@ def context_of(base: FunctionContext, call: Call, confirm: Callable[[Call], Conf
     """Return the context of a call; the current message is the last that the function is given."""
     made = CallContext.__new__(CallContext)
     made.__dict__.update(base.__dict__)
-    made.current = call.members[-1].message
+    made.current = (call.members or call.settled)[-1].message
     made._call = call  # noqa: SLF001
     made._confirm = confirm  # noqa: SLF001
     return made

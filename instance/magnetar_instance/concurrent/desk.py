@@ -1,5 +1,7 @@
 """What becomes of calls that came back: outputs handed over, failures dealt with, inputs put into rounds to be confirmed."""
 
+import pulsar
+
 from magnetar_instance.concurrent.calls import Call, Member
 from magnetar_instance.delivery import Confirmation, Deliveries, Round
 from magnetar_instance.failures import Failures
@@ -34,8 +36,7 @@ class Desk:
             self._failures.tell_of_function(member.message.message_id(), outcome)
             self.fail(call, member, outcome)
         elif self.send(call, member, outcome):
-            self._figures.processed(call.took)
-            self.acknowledge(call, member)
+            self.done(call, member)
         elif member.error is not None:
             self.fail(call, member, member.error)
 
@@ -51,6 +52,26 @@ class Desk:
             member.error = error
             return False
         return True
+
+    def forward(self, call: Call, member: Member, topic: str) -> bool:
+        """Send a message on to a topic as it is; where that can't be, the message has the error."""
+        origin = Origin(member.entry.topic, member.entry.last, member.message)
+        try:
+            self._outputs.forward(origin, topic, lambda: self.confirm(call))
+        except pulsar.PulsarException as error:
+            self._failures.tell_around_function(member.message.message_id(), error)
+            member.error = error
+            return False
+        return True
+
+    def tell(self, call: Call, error: BaseException) -> None:
+        """Log and count an exception that a call with several messages raised."""
+        self._failures.tell_of_function(call.members[-1].message.message_id(), error)
+
+    def done(self, call: Call, member: Member) -> None:
+        """Count a message as processed, and have it acknowledged."""
+        self._figures.processed(call.took)
+        self.acknowledge(call, member)
 
     def fail(self, call: Call, member: Member, error: BaseException) -> None:
         """Have a message come again, or give it up."""
@@ -76,7 +97,7 @@ class Desk:
         call.over = True
         self.waiting += len(call.acknowledged)
         if call.confirmation is not None:
-            self._round(call.members[0].source).apart.append(call.confirmation)
+            self._round((call.members or call.settled)[0].source).apart.append(call.confirmation)
             return
         for source, entry in call.acknowledged:
             self._round(source).together.append(entry)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -151,10 +151,18 @@ class ConcurrentRunner:
         self._figures.received += 1
         member = self._member(source, message)
         if member is not None:
-            self._enter(self._form.add(member))
+            self._enter(self._calls_of(member))
             due = self._form.due_at()
             if due is not None and due <= time.monotonic():
                 self._enter(self._form.fire())
+
+    def _calls_of(self, member: Member) -> list[Call]:
+        try:
+            return list(self._form.add(member))
+        except Exception as error:  # noqa: BLE001 - a timestamp extractor is the user's
+            self._desk.undecodable(member, error)
+            self._flush_soon()
+            return []
 
     def _member(self, source: Input, message: Any) -> Member | None:
         """Return the message with its value; None for one that is settled already: done before, or no value at all."""
@@ -184,7 +192,7 @@ class ConcurrentRunner:
 
     # Calling.
 
-    def _enter(self, calls: Iterator[Call]) -> None:
+    def _enter(self, calls: Iterable[Call]) -> None:
         for call in calls:
             self._busy += len(call.members)
             if self._order.enter(call):

@@ -86,7 +86,6 @@ TABLES: dict[Runtime, dict[str, Verdict]] = {
         timeoutMs=Verdict(
             "refused", "the Python client takes 10000 or more", lambda value: value is not None and value < _MIN_TIMEOUT
         ),
-        windowConfig=Verdict("refused", "windows are not supported for Python so far"),
         outputSchemaType=_PYTHON_SCHEMA,
         functionType=Verdict("refused", "builtin functions are Java archives"),
         jar=Verdict("refused", "a Python function's package is given as py"),

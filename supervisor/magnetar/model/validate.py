@@ -11,7 +11,7 @@ from magnetar.model.details import consumers, to_details
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import full_topic, is_topic
 from magnetar.model.runtime_options import parse_options
-from magnetar.model.validate_blocks import check_blocks, check_resources, check_window
+from magnetar.model.validate_blocks import check_blocks, check_python_window, check_resources, check_window
 
 _UNSAFE_NAME = re.compile(r"[/\x00-\x1f\x7f]|^\.{1,2}$")
 
@@ -109,11 +109,6 @@ def _acknowledging(config: FunctionConfig) -> Iterator[str]:
         yield "autoAck false can't be used with ATMOST_ONCE, which acknowledges before the call: remove one of them"
 
 
-def _python(config: FunctionConfig) -> Iterator[str]:
-    if config.runtime == "PYTHON" and config.window_config:
-        yield "There is currently no support for windowing in Python: remove windowConfig"
-
-
 def _go(config: FunctionConfig) -> Iterator[str]:
     if config.runtime != "GO":
         return
@@ -133,12 +128,12 @@ _CHECKS: tuple[Callable[[FunctionConfig], Iterator[str]], ...] = (
     _count,
     _loop,
     check_window,
+    check_python_window,
     check_resources,
     _timing,
     _retries,
     _order,
     check_blocks,
     _acknowledging,
-    _python,
     _go,
 )

@@ -23,6 +23,21 @@ def check_window(config: FunctionConfig) -> Iterator[str]:
             yield f"Watermark interval must be positive: watermarkEmitIntervalMs is {window.watermark_emit_interval_ms}"
 
 
+def check_python_window(config: FunctionConfig) -> Iterator[str]:
+    """Yield what of a Python function's window would be ignored, as it is in Java."""
+    window = config.window_config
+    if window is None or config.runtime != "PYTHON":
+        return
+    count, duration = window.sliding_interval_count, window.sliding_interval_duration_ms
+    filled_in = count == window.window_length_count or duration == window.window_length_duration_ms
+    if count is not None and duration is not None and not filled_in:
+        yield "Sliding interval is given as count and as duration: remove one of them"
+    if not window.timestamp_extractor_class_name:
+        for name, value in (("lateDataTopic", window.late_data_topic), ("maxLagMs", window.max_lag_ms)):
+            if value:
+                yield f"windowConfig.{name} needs event time: name a timestampExtractorClassName, or remove it"
+
+
 def _lengths(window: WindowConfig) -> Iterator[str]:
     if window.window_length_count is None and window.window_length_duration_ms is None:
         yield "Window length is not specified: give windowLengthCount or windowLengthDurationMs"
