@@ -44,6 +44,9 @@ class ScriptedInstance:
         self.dumps = 0
         self.on_stop: Callable[[], object] = lambda: None
 
+    def set_log_level(self, level: str, seconds: float | None) -> bool:
+        return False
+
     def dump_stacks(self) -> None:
         self.dumps += 1
 

@@ -12,9 +12,10 @@ from magnetar_instance.control import ControlServer, Serving
 from magnetar_instance.errors import BootError, FunctionExitError
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.instance import Instance
+from magnetar_instance.log_level import LogLevel
 from magnetar_instance.metrics_http import MetricsServer
 from magnetar_instance.settings import InstanceSettings
-from magnetar_instance.supervisor_link import SupervisorLink
+from magnetar_instance.supervisor_link import Command, SupervisorLink
 
 EXIT_BOOT_FAILED = 78
 BIND_ADDRESS = "MAGNETAR_BIND_ADDRESS"
@@ -46,6 +47,7 @@ class Host:
             notify=self._notify,
             waits=link is not None and link.waits,
         )
+        self._log_level = LogLevel(self._logger)
         self._watchdog: asyncio.TimerHandle | None = None
 
     async def run(self) -> int:
@@ -108,9 +110,17 @@ class Host:
 
     async def _obey(self) -> None:
         if self._link is not None:
-            commands = {"reopen-log": self._reopen_log, "subscribe": self._instance.subscribe, "ping": self._pong}
+            commands: dict[str, Callable[[Command], None]] = {
+                "reopen-log": lambda _: self._reopen_log(),
+                "subscribe": lambda _: self._instance.subscribe(),
+                "ping": lambda _: self._pong(),
+                "log-level": self._set_log_level,
+            }
             await self._link.obey(commands)
             self._stop("the supervisor is gone")
+
+    def _set_log_level(self, command: Command) -> None:
+        self._log_level.set(str(command["level"]), command.get("seconds"), self._loop.call_later)
 
     def _pong(self) -> None:
         """Tell the supervisor that this loop still turns."""

@@ -6,11 +6,15 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 VARIABLE = "MAGNETAR_SUPERVISOR_FD"
 WAITS = "MAGNETAR_WAITS"
 """An environment variable: an instance for which it is set subscribes when its supervisor says so."""
+
+Command = dict[str, Any]
+"""A line of the supervisor's; `command` is its name."""
 
 
 class SupervisorLink:
@@ -38,13 +42,17 @@ class SupervisorLink:
         with self._lock, contextlib.suppress(OSError):
             self._channel.sendall(line)
 
-    async def obey(self, commands: dict[str, Callable[[], None]]) -> None:
-        """Carry out commands until the supervisor is gone; unknown ones belong to another version and are left alone."""
+    async def obey(self, commands: Mapping[str, Callable[[Command], None]]) -> None:
+        """Carry out commands until the supervisor is gone; unknown ones belong to another version and are left alone.
+
+        Each is given the whole line; one that can't read it raises ValueError or KeyError, and is left alone too.
+        """
         reader, writer = await asyncio.open_connection(sock=self._channel.dup())
         try:
             while line := await reader.readline():
                 with contextlib.suppress(ValueError, AttributeError, KeyError):
-                    commands[json.loads(line).get("command")]()
+                    command = json.loads(line)
+                    commands[command.get("command")](command)
         except (ConnectionError, ValueError):
             return
         finally:

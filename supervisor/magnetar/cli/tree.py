@@ -55,6 +55,7 @@ FUNCTIONS = Branch(
         "available-functions": _functions("available_functions", "List the builtin functions."),
         "reload": _functions("reload", "Let the worker look for builtin functions anew."),
         "logs": _functions("logs", "Print a function's log, or follow it."),
+        "loglevel": _functions("loglevel", "Change the level of a Python function's log while it runs."),
         "events": _functions("events", "Show what happened to a function's instances lately, and why."),
         "manifests": _functions("manifests", "Print what a function is in Kubernetes; nothing is applied."),
         "validate": _functions("validate", "Judge a config without deploying anything."),

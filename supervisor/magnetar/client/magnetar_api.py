@@ -64,6 +64,14 @@ class MagnetarApi:
         response = await self._calls.call("GET", f"{_BASE}/events/{_name(name)}", params=params)
         return [InstanceEvent.model_validate(each) for each in response.json()]
 
+    async def set_log_level(
+        self, name: FunctionName, level: str, *, seconds: float | None = None, instance: int | None = None
+    ) -> None:
+        """Set the level of a function's log while it runs, after `seconds` the one before again."""
+        asked = {"level": level, "seconds": seconds, "instance": instance}
+        params = {key: str(value) for key, value in asked.items() if value is not None}
+        await self._calls.call("PUT", f"{_BASE}/loglevel/{_name(name)}", params=params)
+
     async def manifests(self, name: FunctionName) -> list[dict[str, object]]:
         """Return the objects that a function is, or would be, in Kubernetes; nothing is applied."""
         response = await self._calls.call("GET", f"{_BASE}/manifests/{_name(name)}")

@@ -57,6 +57,13 @@ class Peers:
         """Have an instance restarted. Raises ConnectionError when it was not."""
         await self._ask("POST", worker, f"{_FUNCTIONS}/{_path(name)}/{instance_id}/restart")
 
+    async def set_log_level(
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, level: str, seconds: float | None
+    ) -> None:
+        """Set the level of an instance's log. Raises ConnectionError when it was not set."""
+        asked = {"instance": instance_id, "level": level, **({} if seconds is None else {"seconds": seconds})}
+        await self._ask("PUT", worker, f"/magnetar/v1/loglevel/{_path(name)}?{urlencode(asked)}")
+
     async def log(
         self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]
     ) -> list[Any]:

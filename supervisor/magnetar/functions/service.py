@@ -5,7 +5,19 @@ from magnetar_instance.proto.function import FunctionMetaData
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.base import Coordination, WorkerInfo
 from magnetar.errors import NotReadyError, RefusedError
-from magnetar.functions import create, function_state, owners, plan, remove, restart, stats, status, trigger, update
+from magnetar.functions import (
+    create,
+    function_state,
+    log_level,
+    owners,
+    plan,
+    remove,
+    restart,
+    stats,
+    status,
+    trigger,
+    update,
+)
 from magnetar.functions.context import (
     Admission,
     DependencyCheck,
@@ -65,6 +77,12 @@ class FunctionsService:
     async def owners_elsewhere(self, name: FunctionName) -> dict[int, WorkerInfo]:
         """Return the living workers that have instances of a function, this one left out."""
         return await owners.elsewhere(self._context, name)
+
+    async def set_log_level(
+        self, name: FunctionName, instance_id: int | None, level: str, seconds: float | None
+    ) -> None:
+        """Set the level of one instance's log or of all, for a while or until the next start."""
+        await log_level.set_log_level(self._context, name, instance_id, level, seconds)
 
     def as_a_whole(self, name: FunctionName) -> tuple[ExternalRuntime, FunctionSpec] | None:
         """Return the runtime of a function that is run as a whole, and the function; None for any other.

@@ -13,6 +13,7 @@ from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
 from magnetar.rest.limits import RateLimit
+from magnetar.rest.log_level_v1 import log_level_router
 from magnetar.rest.logs_v1 import logs_router
 from magnetar.rest.manifests_v1 import manifests_router
 from magnetar.rest.moves_v2 import moves_router
@@ -60,6 +61,7 @@ def build_app(context: RestContext) -> FastAPI:
         plan_router(context),
         manifests_router(context),
         events_router(context),
+        log_level_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

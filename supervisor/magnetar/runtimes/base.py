@@ -170,6 +170,9 @@ class RunningInstance(Protocol):
     async def stop(self, grace: float) -> None:
         """End it: politely, after `grace` seconds by force; returns once it has ended or was given up."""
 
+    def set_log_level(self, level: str, seconds: float | None) -> bool:
+        """Set the level of its log, after `seconds` the one before again; tells whether it knows how."""
+
     def dump_stacks(self) -> None:
         """Have the stacks of its threads written to its log, where that is possible; it may end an instance (Go)."""
 

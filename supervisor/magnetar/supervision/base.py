@@ -53,6 +53,9 @@ class LocalInstances(Protocol):
     async def metrics(self, fqiid: str) -> MetricsData:
         """Ask a running instance for its figures. Raises ConnectionError as `status` does."""
 
+    def set_log_level(self, fqiid: str, level: str, seconds: float | None) -> None:
+        """Set the level of an instance's log. Raises ConnectionError when it is not running, RefusedError when it can't."""
+
     async def restart(self, fqiid: str) -> None:
         """Stop an instance and start it anew, whatever its phase; returns once the new start was begun."""
 

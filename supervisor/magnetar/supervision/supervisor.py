@@ -7,6 +7,7 @@ from typing import Self
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.changes import Changes
+from magnetar.errors import RefusedError
 from magnetar.model.names import parse_fqiid, whole_function
 from magnetar.runtimes.base import ExternalRuntime, RunningInstance
 from magnetar.supervision.base import InstanceView
@@ -138,6 +139,13 @@ class Supervisor:
         if isinstance(found, SupervisedFunction):
             raise ConnectionError(f"{fqiid} does not run on this host")
         return found.alive()
+
+    def set_log_level(self, fqiid: str, level: str, seconds: float | None) -> None:
+        """Set the level of an instance's log, or raise ConnectionError or RefusedError."""
+        if not self.running(fqiid).set_log_level(level, seconds):
+            raise RefusedError(
+                f"the log level of {fqiid} can't be changed while it runs: only Python functions know how"
+            )
 
     async def restart(self, fqiid: str) -> None:
         """Stop an instance and start it anew; returns once the new start was begun."""

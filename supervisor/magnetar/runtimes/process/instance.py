@@ -4,6 +4,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
@@ -20,6 +21,13 @@ from magnetar.runtimes.process.stub import InstanceStub
 
 _READ_LINES, _READ_BYTES = 400, 256 * 1024
 """How much of what an ended instance said is looked at for its cause."""
+
+
+class SendCommand(Protocol):
+    """Sends a line to an instance."""
+
+    def __call__(self, command: str, **fields: object) -> None:
+        """Send a command with these fields."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,8 @@ class Before:
 class ProcessInstance:
     """A running instance process.
 
-    `clean_up` is awaited once, when the process has ended; it removes what the process left behind. `let_subscribe` is
-    how one that was prepared is told to subscribe.
+    `clean_up` is awaited once, when the process has ended; it removes what the process left behind. `send` gives a command
+    to an instance of ours; others take none.
     """
 
     def __init__(
@@ -64,7 +72,7 @@ class ProcessInstance:
         stub: InstanceStub,
         scrape: Callable[[int], Awaitable[str]],
         clean_up: Callable[[], Awaitable[None]],
-        let_subscribe: Callable[[], None],
+        send: SendCommand | None,
         survives: bool = False,
     ) -> None:
         self._instance_id = spec.instance_id
@@ -77,7 +85,7 @@ class ProcessInstance:
         self._stub = stub
         self._scrape = scrape
         self._clean_up = clean_up
-        self._let_subscribe = let_subscribe
+        self._send = send
         self._survives = survives
         self._killed_after: float | None = None
         self._exit: Exit | None = None
@@ -111,7 +119,8 @@ class ProcessInstance:
 
     def subscribe(self) -> None:
         """Let it subscribe, where it was prepared."""
-        self._let_subscribe()
+        if self._send is not None:
+            self._send("subscribe")
 
     async def let_go(self) -> None:
         """Close what it is asked through; its link was closed by whoever read it."""
@@ -165,6 +174,13 @@ class ProcessInstance:
             self._killed_after = grace
             self._child.signal(signal.SIGKILL)
         await self.wait()
+
+    def set_log_level(self, level: str, seconds: float | None) -> bool:
+        """Set the level of its log; tells whether it knows how."""
+        if self._send is None:
+            return False
+        self._send("log-level", level=level, seconds=seconds)
+        return True
 
     def dump_stacks(self) -> None:
         """Have the stacks of its threads written to its output, if it knows how."""

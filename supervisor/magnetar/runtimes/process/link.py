@@ -60,10 +60,10 @@ class SupervisorLink:
             self._read_by_someone = False
             self.close()
 
-    def send(self, command: str) -> None:
+    def send(self, command: str, **fields: object) -> None:
         """Send a command; an instance that has ended, or whose socket is full, does not get it."""
         try:
-            self._ours.send(json.dumps({"command": command}).encode() + b"\n")
+            self._ours.send(json.dumps({"command": command, **fields}).encode() + b"\n")
         except OSError:
             return
 

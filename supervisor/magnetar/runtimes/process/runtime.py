@@ -213,7 +213,7 @@ class ProcessRuntime:
             stub=stub,
             scrape=self._scrape,
             clean_up=undo.pop_all().aclose,
-            let_subscribe=partial(link.send, "subscribe") if link else lambda: None,
+            send=link.send if link else None,
             survives=self._launcher.survives,
         )
 

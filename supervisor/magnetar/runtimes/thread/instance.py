@@ -1,5 +1,6 @@
 """One Python function in a thread of the worker's process."""
 
+import asyncio
 import math
 import os
 import threading
@@ -13,6 +14,7 @@ import anyio
 from magnetar_instance.errors import BootError, FunctionExitError
 from magnetar_instance.instance import Instance
 from magnetar_instance.isolated_loading import load_isolated
+from magnetar_instance.log_level import LogLevel
 from magnetar_instance.logs import LogFormat
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.settings import InstanceSettings
@@ -66,6 +68,7 @@ class ThreadInstance:
         self._log = logger.bind(instance=settings.fqiid)
         self._said_before = size_of(log_file)
         self._output = FunctionOutput(log_file, settings.fqiid, log_format)
+        self._log_level = LogLevel(self._output.logger)
         self._instance = Instance(
             settings, load=load_isolated, logger=self._output.logger, notify=self._notify, waits=waits
         )
@@ -131,6 +134,7 @@ class ThreadInstance:
                 self._send.send_nowait(notice)
 
     def _left(self) -> None:
+        self._log_level.cancel()
         self.closed.set()
         self._clean_up()
 
@@ -183,6 +187,11 @@ class ThreadInstance:
     def stuck_at(self) -> str:
         """Return the file and line of the user's code that the thread is in."""
         return where(self._thread.ident or 0, self._settings.code.parent)
+
+    def set_log_level(self, level: str, seconds: float | None) -> bool:
+        """Set the level of the function's logger."""
+        self._log_level.set(level, seconds, asyncio.get_running_loop().call_later)
+        return True
 
     def dump_stacks(self) -> None:
         """Write the stack of the function's thread to its log."""
