@@ -17,6 +17,7 @@ from structlog.stdlib import BoundLogger
 from magnetar.errors import StartError
 from magnetar.policy.restart import History, RestartPolicy, after_death
 from magnetar.processes.child import Child
+from magnetar.processes.identity import Identity, read_record, write_record
 from magnetar.processes.launcher import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.logtail import last_lines, size_of
 from magnetar.tasks import ServingTasks
@@ -26,6 +27,8 @@ _STOP_GRACE = 10.0
 
 SpawnProcess = Callable[[Spawn], Awaitable[Child]]
 """Starts a process; raises SpawnError or LauncherGoneError."""
+AdoptProcess = Callable[[Identity], Child | None]
+"""Returns a process that another worker left running, None where there is no such one."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,24 @@ class BrokerProcessSettings:
 class EmbeddedBroker:
     """One broker process; an async context manager that has it ready when entered and ends it when left.
 
-    Its death is told by the kernel; it is started again as `policy` says, on the ports of its first start.
+    Its death is told by the kernel; it is started again as `policy` says, on the ports of its first start. With `adopt` it
+    goes on when the worker ends, and the next one takes it over.
     """
 
     def __init__(
-        self, settings: BrokerProcessSettings, spawn: SpawnProcess, policy: RestartPolicy, logger: BoundLogger
+        self,
+        settings: BrokerProcessSettings,
+        spawn: SpawnProcess,
+        policy: RestartPolicy,
+        logger: BoundLogger,
+        *,
+        adopt: AdoptProcess | None = None,
     ) -> None:
         self._settings = settings
         self._spawn = spawn
         self._policy = policy
         self._log = logger
+        self._adopt = adopt
         self._history = History()
         self._ready_since = 0.0
         self._tasks = ServingTasks()
@@ -76,7 +87,8 @@ class EmbeddedBroker:
         return self._child.pid
 
     async def __aenter__(self) -> Self:
-        await self._start(self._settings.port, self._settings.admin_port)
+        if not await self._go_on():
+            await self._start(self._settings.port, self._settings.admin_port)
         await self._tasks.__aenter__()
         self._tasks.group.start_soon(self._keep_running, name="embedded broker")
         return self
@@ -87,8 +99,28 @@ class EmbeddedBroker:
         try:
             return await self._tasks.__aexit__(kind, error, trace)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._child.stop(_STOP_GRACE)
+            if self._adopt is None:
+                with anyio.CancelScope(shield=True):
+                    await self._child.stop(_STOP_GRACE)
+
+    @property
+    def _record(self) -> Path:
+        return self._settings.data_directory.with_suffix(".json")
+
+    async def _go_on(self) -> bool:
+        """Take over the broker that another worker left running, if it was ready; one that was not is ended."""
+        record = read_record(self._record)
+        identity = Identity.from_record(record)
+        child = self._adopt(identity) if self._adopt and identity else None
+        if child is None or not child.alive:
+            return False
+        if not record.get("ready"):
+            await child.stop(_STOP_GRACE)
+            return False
+        self._child, self._ready_since = child, time.monotonic()
+        self.addresses = _addresses(json.dumps(record["ready"]).encode())
+        self._log.info("The embedded broker of the worker before goes on.", pid=child.pid)
+        return True
 
     async def _keep_running(self) -> None:
         while True:
@@ -132,6 +164,7 @@ class EmbeddedBroker:
                 line = await _first_line(read)
                 if line:
                     self.addresses = _addresses(line)
+                    write_record(self._record, Identity.of(self._child.pid), {"ready": json.loads(line)})
                     self._ready_since = time.monotonic()
                     return
         finally:
@@ -146,7 +179,13 @@ class EmbeddedBroker:
         os.set_blocking(output, True)
         argv = [sys.executable, "-P", "-m", "magnetar_broker", "--data-dir", str(settings.data_directory)]
         argv += ["--host", settings.host, "--port", str(port), "--admin-port", str(admin_port), "--format", "json"]
-        return Spawn(argv, settings.environment, output=str(settings.log_file), descriptors={"stdout": output})
+        return Spawn(
+            argv,
+            settings.environment,
+            output=str(settings.log_file),
+            record=str(self._record),
+            descriptors={"stdout": output},
+        )
 
 
 async def _first_line(descriptor: int) -> bytes:

@@ -15,6 +15,7 @@ from magnetar.config import WorkerConfig
 from magnetar.logs import log_to, worker_logger
 from magnetar.server import Addresses, Server
 from magnetar.tasks import ServingTasks
+from magnetar.worker_settings import survival
 
 Format = Literal["text", "json"]
 _AT_ONCE = 130
@@ -50,7 +51,7 @@ async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int
             sys.stdout.flush()
             await asked.wait()
             running = sum(view.pid is not None for view in server.worker.instances.views())
-            logger.info("Stopping: waiting for the instances; signal again to end at once.", instances=running)
+            logger.info(_stopping(server.worker.config), instances=running)
     logger.info("Stopped.")
     return 0
 
@@ -70,6 +71,13 @@ async def _listen(
                 os._exit(_AT_ONCE)
             first = False
             stop()
+
+
+def _stopping(config: WorkerConfig) -> str:
+    lived = survival(config)
+    if lived is None:
+        return "Stopping: waiting for the instances; signal again to end at once."
+    return f"Stopping: the instances go on for {lived.survive_for:g} s, for the next worker of this directory."
 
 
 def _ready_line(addresses: Addresses, form: Format) -> str:

@@ -72,6 +72,7 @@ class Worker:
         self._started_ms = 0.0
         self._open = AsyncExitStack()
         self._threads: ThreadRuntime | None = None
+        self._processes: ProcessRuntime | None = None
         self._environments: Environments
         self.broker: BrokerAddresses | None = None
         self.coordination: PulsarCoordination
@@ -130,8 +131,10 @@ class Worker:
         return await self._open.__aexit__(kind, error, trace)
 
     async def _start_launcher(self, stack: AsyncExitStack) -> Launcher:
-        subreaper = stack.enter_context(Subreaper().installed()) if self.config.magnetar.subreaper else None
-        return await stack.enter_async_context(Launcher(subreaper=subreaper))
+        survival, home = worker_settings.survival(self.config), self.config.magnetar.data_directory.absolute()
+        wanted = self.config.magnetar.subreaper and survival is None
+        subreaper = stack.enter_context(Subreaper().installed()) if wanted else None
+        return await stack.enter_async_context(Launcher(subreaper=subreaper, home=home, survival=survival))
 
     async def _find_broker(self, stack: AsyncExitStack, launcher: Launcher) -> None:
         """Start the broker that belongs to this worker, if one does, and note where it is."""
@@ -139,7 +142,10 @@ class Worker:
         if settings is None:
             return
         policy = worker_settings.restart_policy(self.config)
-        broker = await stack.enter_async_context(EmbeddedBroker(settings, launcher.spawn, policy, self._log))
+        adopt = launcher.adopt if launcher.survives else None
+        broker = await stack.enter_async_context(
+            EmbeddedBroker(settings, launcher.spawn, policy, self._log, adopt=adopt)
+        )
         self.broker = broker.addresses
         self.config = self.config.model_copy(
             update={
@@ -168,7 +174,8 @@ class Worker:
         if "process" in self.config.magnetar.runtimes:
             settings = worker_settings.process_settings(self.config, self._environ)
             processes = ProcessRuntime(settings, launcher, self._languages(), rotator=rotator, logger=self._log)
-            runtimes["process"] = await stack.enter_async_context(processes)
+            runtimes["process"] = self._processes = await stack.enter_async_context(processes)
+        launcher.settled()
         if "thread" in self.config.magnetar.runtimes:
             threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log, rotator=rotator)
             self._threads = await stack.enter_async_context(threads)
@@ -202,7 +209,10 @@ class Worker:
         """Run what is assigned here, and take up every change."""
         while True:
             seen = self.coordination.generation
-            self.instances.apply(desired_here(self.coordination.assignments, self.config.worker_id))
+            wanted = desired_here(self.coordination.assignments, self.config.worker_id)
+            self.instances.apply(wanted)
+            if self._processes is not None:
+                await self._processes.end_unwanted(wanted)
             await self.coordination.changed(seen)
 
     async def _sweep(self, external: ExternalRuntime) -> None:

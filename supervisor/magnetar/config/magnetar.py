@@ -73,6 +73,8 @@ class MagnetarConfig(OwnKeys):
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = Field(default=4 * 2**30, gt=0)
     subreaper: bool = False
+    instance_survives_worker: bool = False
+    survive_for: float = Field(default=60, gt=0)
     kubernetes: KubernetesOptions = Field(default_factory=KubernetesOptions)
     kubernetes_pod_templates: bool = False
     kubernetes_reach: Literal["name", "address"] = "name"

@@ -209,7 +209,7 @@ class SupervisedInstance:
             self.record.runtime = survivor.runtime
             self._runs = survivor.fingerprint
             self.record.move(Event.ADOPT)
-            return Begun(survivor.instance, survivor.instance.notices())
+            return Begun(survivor.instance, survivor.instance.notices(), adopted=True)
         self._runs = version.fingerprint
         successor, self._successor = self._successor, None
         if successor is not None:

@@ -53,7 +53,8 @@ class Life:
         """Return how the instance ended, None when it was let go."""
         instance = begun.instance
         self._record.started(instance)
-        self._log.info("The instance was started.", runtime=self._record.runtime, pid=instance.pid)
+        done = "is adopted" if begun.adopted else "was started"
+        self._log.info(f"The instance {done}.", runtime=self._record.runtime, pid=instance.pid)
         try:
             ended = await self._watch(begun)
         finally:

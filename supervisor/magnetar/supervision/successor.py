@@ -24,6 +24,7 @@ class Begun:
 
     instance: RunningInstance
     notices: AsyncIterator[Notice]
+    adopted: bool = False
 
 
 async def prepared(context: SupervisionContext, runtime: Runtime, spec: InstanceSpec) -> Begun | None:

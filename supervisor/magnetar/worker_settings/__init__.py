@@ -2,7 +2,7 @@
 
 from magnetar.worker_settings.broker import broker_credentials, broker_process_settings, coordination_settings
 from magnetar.worker_settings.kubernetes import KUBERNETES, kubernetes_runtime, kubernetes_settings
-from magnetar.worker_settings.policies import health_policy, restart_policy, runtime_choice
+from magnetar.worker_settings.policies import health_policy, restart_policy, runtime_choice, survival
 from magnetar.worker_settings.processes import (
     environments,
     instance_environment,
@@ -29,5 +29,6 @@ __all__ = [
     "process_settings",
     "restart_policy",
     "runtime_choice",
+    "survival",
     "thread_settings",
 ]

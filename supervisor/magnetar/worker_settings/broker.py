@@ -10,9 +10,13 @@ from magnetar.credentials import BrokerCredentials
 from magnetar.embedded_broker import BrokerProcessSettings
 from magnetar.processes.launcher import CLEAN_NAMES
 from magnetar.worker_settings.kubernetes import externally_managed
+from magnetar.worker_settings.policies import survival
 
 if TYPE_CHECKING:
     pass
+
+_MARGIN = 10.0
+"""Seconds that the ends of instances are given beyond what was promised."""
 
 
 def broker_process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> BrokerProcessSettings | None:
@@ -59,8 +63,15 @@ def coordination_settings(config: WorkerConfig, port: int) -> CoordinationSettin
         compacted_metadata=config.use_compacted_metadata_topic,
         externally_managed=externally_managed(config),
         failure_check_interval=config.failure_check_freq_ms / 1000,
-        reschedule_timeout=config.reschedule_timeout_ms / 1000,
+        reschedule_timeout=_patience(config),
         rebalance_interval=max(config.rebalance_check_freq_sec, 0),
         compaction_interval=max(config.topic_compaction_frequency_sec, 0),
         start_patience=config.initial_broker_reconnect_max_retries,
     )
+
+
+def _patience(config: WorkerConfig) -> float:
+    """Return after how many seconds a lost worker's instances are placed elsewhere: not while they may still run there."""
+    timeout = config.reschedule_timeout_ms / 1000
+    lived = survival(config)
+    return timeout if lived is None else max(timeout, lived.survive_for + lived.grace + _MARGIN)

@@ -9,10 +9,19 @@ from magnetar.config.worker import WorkerConfig
 from magnetar.model.runtime_options import parse_options
 from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
+from magnetar.processes.home import Survival
 from magnetar.runtimes.choice import choose_runtime, language_of
 
 if TYPE_CHECKING:
     pass
+
+
+def survival(config: WorkerConfig) -> Survival | None:
+    """Return how long instances outlive the worker, None when they do not."""
+    own = config.magnetar
+    if not own.instance_survives_worker or "process" not in own.runtimes:
+        return None
+    return Survival(own.survive_for, own.stop_grace)
 
 
 def restart_policy(config: WorkerConfig) -> RestartPolicy:

@@ -1,5 +1,6 @@
 """What the process and thread runtimes are configured with."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,11 @@ from magnetar.runtimes.process.python import PythonLanguage
 from magnetar.runtimes.process.settings import Credentials, ProcessSettings
 from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
+from magnetar.worker_settings.policies import survival
 from magnetar.worker_settings.shared import credentials, exposed_web_service
+
+_TIME_TO_START = 30
+"""Seconds that a worker may take from its start until it asks its instances for their health."""
 
 
 def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> dict[str, str]:
@@ -48,11 +53,23 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         logging_config=f"{pulsar_home}/conf/functions-logging/logging_config.ini" if pulsar_home else "",
         state_storage_url=config.state_storage_service_url or "",
         python_state_url=state_address(config.state_directory),
-        health_check_interval=config.instance_liveness_check_freq_ms // 1000,
+        health_check_interval=_watchdog(config),
         credentials=credentials(config),
         zygote=config.magnetar.zygote,
         log_format=config.magnetar.logs.format,
+        stop_grace=config.magnetar.stop_grace,
     )
+
+
+def _watchdog(config: WorkerConfig) -> int:
+    """Return the interval that watchdogs are told; after three of them without a health check they end their instance.
+
+    Where instances outlive the worker these must be longer than the time that a next one has to come.
+    """
+    interval = config.instance_liveness_check_freq_ms // 1000
+    if interval <= 0 or survival(config) is None:
+        return interval
+    return max(interval, math.ceil((config.magnetar.survive_for + _TIME_TO_START) / 3))
 
 
 def environment_settings(config: WorkerConfig) -> EnvironmentSettings:

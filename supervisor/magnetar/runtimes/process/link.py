@@ -28,6 +28,7 @@ class SupervisorLink:
         self._ours = ours
         self._ours.setblocking(False)  # noqa: FBT003
         self._read_by_someone = False
+        self._unread = b""
 
     @property
     def descriptor(self) -> int:
@@ -43,6 +44,7 @@ class SupervisorLink:
         """Close both ends; whoever iterates `notices` still gets what was said before."""
         self.close_theirs()
         if not self._read_by_someone:
+            self._unread += self._pending()
             self._ours.close()
             return
         with suppress(OSError):
@@ -57,8 +59,10 @@ class SupervisorLink:
                 if notice is not None:
                     yield notice
         finally:
+            # Not emptied: where another worker goes on with the link, it reads what was not read here.
             self._read_by_someone = False
-            self.close()
+            self.close_theirs()
+            self._ours.close()
 
     def send(self, command: str, **fields: object) -> None:
         """Send a command; an instance that has ended, or whose socket is full, does not get it."""
@@ -67,9 +71,19 @@ class SupervisorLink:
         except OSError:
             return
 
+    def _pending(self) -> bytes:
+        """Return what was said and not read, at once."""
+        said = b""
+        with suppress(OSError):
+            while len(said) < _LIMIT and (chunk := self._ours.recv(65536)):
+                said += chunk
+        return said
+
     async def _lines(self) -> AsyncIterator[bytes]:
-        buffer = b""
-        while len(buffer) < _LIMIT:
+        *lines, buffer = self._unread.split(b"\n")
+        for line in lines:
+            yield line
+        while self._ours.fileno() >= 0 and len(buffer) < _LIMIT:
             await anyio.wait_readable(self._ours)
             try:
                 chunk = self._ours.recv(65536)

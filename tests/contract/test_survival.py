@@ -1,0 +1,175 @@
+"""Instances that outlive their worker, and those that must not."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from magnetar.processes.home import LauncherHome
+from magnetar.processes.identity import Identity
+from magnetar.runtimes.process.start import recorded
+from standalone import Standalone
+
+ECHO = "def process(input):\n    return input\n"
+_PATIENCE = 60.0
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Ask again and again, for a worker that is away can't tell."""
+    waiting = threading.Event()
+    for _ in range(int(_PATIENCE / 0.05)):
+        if found := condition():
+            return found
+        waiting.wait(0.05)
+    raise AssertionError(what)
+
+
+@contextmanager
+def surviving(folder: Path, *, survive_for: float = 120) -> Iterator[Standalone]:
+    """A worker with instances that survive it, and a guardian that is ended with the test."""
+    config = folder / "functions_worker.yml"
+    config.write_text(f"magnetar: {{instanceSurvivesWorker: true, surviveFor: {survive_for}, stopGrace: 5}}\n")
+    worker = Standalone(folder / "data", "--config", str(config))
+    worker.start()
+    try:
+        yield worker
+    finally:
+        kill(worker)
+        guardian = LauncherHome(worker.data).launcher
+        below = everything(worker)
+        if guardian is not None and guardian.alive:
+            os.kill(guardian.pid, signal.SIGTERM)
+            until(lambda: not guardian.alive, "the guardian goes on")
+        assert not [each for each in below if each.alive]
+
+
+def kill(worker: Standalone) -> None:
+    worker.close_clients()
+    worker._process.kill()
+    worker._process.wait()
+    assert worker._process.stdout is not None
+    worker._process.stdout.close()
+
+
+def everything(worker: Standalone) -> list[Identity]:
+    """Return the processes of all instances that live."""
+    found = [each.identity for each in recorded(worker.data / "instances")]
+    return [each for each in found if each.alive]
+
+
+def running(worker: Standalone, count: int) -> dict[str, dict[str, Any]]:
+    """Wait until so many instances run, and return them by name."""
+
+    def look() -> dict[str, dict[str, Any]] | None:
+        found = {f"{each['fqfn']}:{each['instanceId']}": each for each in worker.instances()}
+        fine = len(found) == count and all(each["phase"] == "running" for each in found.values())
+        return found if fine else None
+
+    return dict(until(look, f"{count} instances do not run: {worker.instances()}"))
+
+
+def create(worker: Standalone, name: str, instances: int) -> None:
+    config = {"inputs": [f"{name}-in"], "output": f"{name}-out", "parallelism": instances}
+    answer = worker.create(name, ECHO, config)
+    assert answer.status_code == 204, answer.text
+
+
+def test_instances_are_adopted_by_the_next_worker(tmp_path: Path) -> None:
+    """After kill -9 and after SIGTERM: the same processes, no restart, no double, the broker too, and messages flow."""
+    with surviving(tmp_path) as worker:
+        create(worker, "a", 3)
+        create(worker, "b", 2)
+        before = {name: each["pid"] for name, each in running(worker, 5).items()}
+        broker = worker.addresses["broker"]
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            worker.close_clients()
+            os.kill(worker.pid, number)
+            worker._process.wait(_PATIENCE)
+            assert len(everything(worker)) == 5
+            worker.start()
+            after = running(worker, 5)
+            assert {name: each["pid"] for name, each in after.items()} == before
+            assert not any(each["restarts"] for each in after.values())
+            assert worker.addresses["broker"] == broker
+            assert len(everything(worker)) == 5
+        consumer = worker.client.subscribe("a-out", "test")
+        producer = worker.client.create_producer("a-in")
+        producer.send(b"still here")
+        assert consumer.receive(30_000).data() == b"still here"
+
+
+def test_what_ends_while_no_worker_is_there_is_told_with_its_signal(tmp_path: Path) -> None:
+    """One of three is killed in between: it alone is restarted, with the reason, and the others are left alone."""
+    with surviving(tmp_path) as worker:
+        create(worker, "a", 3)
+        before = {name: each["pid"] for name, each in running(worker, 3).items()}
+        kill(worker)
+        gone = Identity.of(before["public/default/a:1"])
+        os.kill(gone.pid, signal.SIGKILL)
+        until(lambda: not gone.alive, "the instance goes on")
+        worker.start()
+        after = running(worker, 3)
+        assert {name for name, each in after.items() if each["pid"] != before[name]} == {"public/default/a:1"}
+        assert after["public/default/a:1"]["restarts"] == 1
+        events = worker.http.get("/magnetar/v1/instances/public/default/a/1/events").json()
+        assert [each["event"] for each in events] == ["adopt", "end", "spawn", "ready"]
+        assert "SIGKILL" in events[1]["reason"]
+        # What is adopted is watched like what is started.
+        os.kill(before["public/default/a:0"], signal.SIGKILL)
+        until(lambda: running(worker, 3)["public/default/a:0"]["restarts"] == 1, "its death was not seen")
+
+
+def test_kills_under_churn_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Killed while instances start, stop and are updated, the next worker comes to what is wanted, each once."""
+    with surviving(tmp_path) as worker:
+        for turn in range(3):
+            create(worker, f"f{turn}", 2)
+            if turn:
+                before = f"/admin/v3/functions/public/default/f{turn - 1}"
+                change = {"functionConfig": (None, json.dumps({"userConfig": {"turn": turn}}), "application/json")}
+                answer = worker.http.put(before, files=change)
+                assert answer.status_code == 204, answer.text
+            kill(worker)
+            worker.start()
+        names = {f"public/default/f{turn}:{number}" for turn in range(3) for number in range(2)}
+        wanted = running(worker, 6)
+        assert set(wanted) == names
+        until(lambda: len(everything(worker)) == 6, "there are doubles")
+        assert {each.pid for each in everything(worker)} == {each["pid"] for each in running(worker, 6).values()}
+
+
+def test_without_a_next_worker_all_of_it_ends(tmp_path: Path) -> None:
+    """After `surviveFor` instances, broker and guardian are gone."""
+    with surviving(tmp_path, survive_for=0.5) as worker:
+        create(worker, "a", 2)
+        running(worker, 2)
+        below = [Identity.of(each.pid) for each in psutil.Process(LauncherHome(worker.data).launcher.pid).children()]  # type: ignore[union-attr]
+        assert len(below) > 2
+        kill(worker)
+        until(lambda: not any(each.alive for each in below), "something goes on")
+
+
+def test_by_default_nothing_outlives_a_killed_worker(tmp_path: Path) -> None:
+    """kill -9 while instances start and run: soon there is none left, and the next worker starts each of them once."""
+    worker = Standalone(tmp_path / "data")
+    worker.start()
+    try:
+        for turn in range(2):
+            create(worker, f"f{turn}", 2)
+            if turn:
+                running(worker, 4)
+            below = [Identity.of(each.pid) for each in worker.children()]
+            kill(worker)
+            until(lambda: not any(each.alive for each in below), "something was left")  # noqa: B023
+            assert not everything(worker)
+            worker.start()
+        running(worker, 4)
+        assert len(everything(worker)) == 4
+    finally:
+        if worker._process.poll() is None:
+            worker.stop()
