@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 import pulsar
+from supervised import client_of
+from toolchains import CACHE, java_installation
 
 from bench.functions import PROBE_EVERY_MS, standalone
 from bench.report import Figure
@@ -57,16 +59,20 @@ LANGUAGES = {
 
 
 def measure(_: Sequence[str]) -> list[Figure]:
-    """Run a worker of its own; a language whose tools are missing is left out. Java needs `magnetar java fetch` before."""
-    figures: list[Figure] = []
-    with TemporaryDirectory(prefix="magnetar-bench-") as name, standalone(Path(name)) as (addresses, _seconds):
-        client = pulsar.Client(addresses["broker"], logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
-        with httpx.Client(base_url=addresses["http"], timeout=120) as http:
-            for language, how in LANGUAGES.items():
-                if all(shutil.which(tool) for tool in how.needs):
-                    figures += _Bench(http, client, language, how, how.content(Path(name))).figures()
-        client.close()
-    return figures
+    """Run a worker of its own; a language whose tools are missing is left out, Pulsar's Java instance is fetched."""
+    present = {name: how for name, how in LANGUAGES.items() if all(shutil.which(tool) for tool in how.needs)}
+    if "Java" in present:
+        java_installation()
+        os.environ["MAGNETAR_CACHE"] = str(CACHE)
+    with TemporaryDirectory(prefix="magnetar-bench-") as name:
+        contents = {language: how.content(Path(name)) for language, how in present.items()}
+        with (
+            standalone(Path(name)) as (addresses, _seconds),
+            client_of(addresses["broker"]) as client,
+            httpx.Client(base_url=addresses["http"], timeout=120) as http,
+        ):
+            benches = (_Bench(http, client, each, how, contents[each]) for each, how in present.items())
+            return [figure for bench in benches for figure in bench.figures()]
 
 
 class _Bench:

@@ -10,6 +10,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import anyio
@@ -18,6 +20,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from starlette.types import Receive, Scope, Send
 
 from magnetar.log_files.following import FollowedLog
+from magnetar.log_files.order import Written, grown_in_order, in_order
 from magnetar.log_files.reading import last_lines
 from magnetar.log_files.records import Wanted
 
@@ -42,9 +45,17 @@ class Window:
 
 
 def read_tail(files: Sequence[Path], instance_id: int, window: Window) -> list[dict[str, object]]:
-    """Return an instance's last lines; its log's first, then those of what else it printed. Blocking."""
-    found = (line for file in files for line in last_lines(file, window.count, window.wanted))
-    return [event(instance_id, line) for line in found]
+    """Return an instance's last lines, in the order in which they were written. Blocking."""
+    written = [Written(last_lines(file, window.count, window.wanted), _changed(file)) for file in files]
+    return [event(instance_id, line) for line in in_order(written)[-window.count :]] if window.count else []
+
+
+def _changed(file: Path) -> float:
+    """Return when a file was last written to, 0 where there is none."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 class LogEvents:
@@ -133,7 +144,11 @@ def _begin(
 
 
 def _grown(growing: Sequence[tuple[int, FollowedLog]]) -> list[dict[str, object]]:
-    return [event(instance_id, line) for instance_id, file in growing for line in file.new_lines()]
+    return [
+        event(instance_id, line)
+        for instance_id, files in groupby(growing, itemgetter(0))
+        for line in grown_in_order(file for _, file in files)
+    ]
 
 
 async def _follow_peer(source: Callable[[], Lines], send: MemoryObjectSendStream[dict[str, object]]) -> None:

@@ -1,9 +1,11 @@
+import hashlib
 import zipfile
 from pathlib import Path
 
 import pytest
 from magnetar.errors import RefusedError
 from magnetar.java.installation import class_path_files, find_installation
+from magnetar.java.timed_output import AGENT, SOURCE
 from magnetar.java.version import java_release, parse_version
 
 
@@ -87,3 +89,10 @@ def test_versions_are_numbers() -> None:
     """Suffixes are left out."""
     assert parse_version("5.0.0-M1") == (5, 0, 0)
     assert parse_version("none") == ()
+
+
+def test_the_agent_is_built_of_the_source_beside_it() -> None:
+    """Whoever changes the source runs scripts/java_agent."""
+    with zipfile.ZipFile(AGENT) as jar:
+        manifest = jar.read("META-INF/MANIFEST.MF").decode()
+    assert f"SHA-256: {hashlib.sha256(SOURCE.read_bytes()).hexdigest()}\n" in manifest

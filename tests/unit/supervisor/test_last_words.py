@@ -59,6 +59,12 @@ def test_a_machine_that_did_not_come_up_says_why(lines: list[str], told: tuple[s
     assert of_java(1, lines) == LastWords(told, final=final)
 
 
+def test_what_was_printed_is_told_without_the_time_before_it() -> None:
+    """As it was printed, and judged as such."""
+    printed = ["2026-11-24T06:49:48,464+0000 [main] INFO  stderr - picocli.CommandLine$ParameterException: Unknown --x"]
+    assert of_java(2, printed).lines == ("picocli.CommandLine$ParameterException: Unknown --x",)
+
+
 def test_an_end_without_an_error_tells_the_last_lines() -> None:
     """Without the chatter of every start."""
     assert of_java(3, [*CHATTER, "printed", "bye"]) == LastWords(("printed", "bye"))

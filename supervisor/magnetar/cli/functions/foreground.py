@@ -4,11 +4,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from operator import itemgetter
 
 import anyio
 
 from magnetar.localrun import LocalRun
 from magnetar.log_files.following import FollowedLog
+from magnetar.log_files.order import grown_in_order
 from magnetar.logs import log_to
 
 _LOOK = 0.25
@@ -61,7 +64,7 @@ async def _print_logs(logs: Logs) -> None:
 
 def _print(logs: Logs) -> None:
     several = len({number for number, _ in logs}) > 1
-    for number, log in logs:
-        for line in log.new_lines():
+    for number, files in groupby(logs, itemgetter(0)):
+        for line in grown_in_order(log for _, log in files):
             sys.stdout.write(f"{number}: {line}\n" if several else f"{line}\n")
     sys.stdout.flush()

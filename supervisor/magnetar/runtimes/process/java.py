@@ -14,6 +14,7 @@ from magnetar.errors import RefusedError
 from magnetar.java.class_file import ClassFileError
 from magnetar.java.installation import JavaInstallation
 from magnetar.java.jar import read_function
+from magnetar.java.timed_output import AGENT
 from magnetar.java.version import Version, show_version
 from magnetar.model.details import WINDOW_EXECUTOR, WINDOW_KEY
 from magnetar.runtimes.base import InstanceSpec
@@ -49,9 +50,10 @@ _QUICK_START = (
     "-XX:Tier3InvocationThreshold=1000",
     "-XX:Tier3MinInvocationThreshold=500",
     "-XX:Tier3CompileThreshold=2000",
-    "-XX:Tier4InvocationThreshold=20000",
-    "-XX:Tier4MinInvocationThreshold=8000",
-    "-XX:Tier4CompileThreshold=40000",
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=20000",
+    "-XX:Tier4CompileThreshold=100000",
+    "-XX:Tier4BackEdgeThreshold=200000",
     "-Dlog4j2.disable.jmx=true",
 )
 """Compile what is called often and not what is called at the start: half of the processor time of a start is compilation."""
@@ -63,7 +65,8 @@ class JavaSettings:
 
     `find` returns the installation and may raise RefusedError: an installation may be fetched while the worker runs.
     `program` is `java`, None where there is none; `release` is its feature release (17), None when unknown.
-    `archive` returns the class data archive of an installation, None where none was made.
+    `archive` returns the class data archive of an installation, None where none was made. `timed_output` puts the time
+    before printed lines.
     """
 
     find: Callable[[], JavaInstallation]
@@ -76,6 +79,7 @@ class JavaSettings:
     ignore_unknown_config_fields: bool = False
     nar_extraction_directory: str = ""
     host_memory: int = 0
+    timed_output: bool = True
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,13 @@ class JavaLanguage:
             )
 
     def _machine(self, installation: JavaInstallation, spec: InstanceSpec, place: Place, release: int) -> list[str]:
-        """Return everything before the main class, in Pulsar's order; what only makes it start faster comes first."""
+        """Return everything before the main class, in Pulsar's order; what is not Pulsar's comes first."""
         chosen = [*self.java.additional_arguments, *flags(spec.details.runtimeFlags)]
         ram = spec.details.resources.ram
         extra = self.settings.extra_dependencies
         arguments = [*quick_start(self.java.archive(installation), chosen, ram)]
+        if self.java.timed_output:
+            arguments.append(f"-javaagent:{AGENT}")
         arguments += ["-cp", f"{installation.jar}:{extra}/*" if extra else str(installation.jar)]
         if extra:
             arguments.append(f"-Dpulsar.functions.extra.dependencies.dir={extra}")

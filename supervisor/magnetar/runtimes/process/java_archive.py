@@ -74,7 +74,15 @@ def _launch(installation: JavaInstallation, java: Path, folder: Path, url: str, 
     known: Callable[[], Path] = lambda: java  # noqa: E731 - a name for a value that is asked for
     language = JavaLanguage(
         settings,
-        JavaSettings(lambda: installation, known, java_release, lambda _: None, additional_arguments=(flag,)),
+        # A JVM writes no archive while an agent is there.
+        JavaSettings(
+            lambda: installation,
+            known,
+            java_release,
+            lambda _: None,
+            additional_arguments=(flag,),
+            timed_output=False,
+        ),
     )
     details = FunctionDetails(
         tenant="public",

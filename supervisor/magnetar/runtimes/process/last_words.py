@@ -11,6 +11,8 @@ BAD_CONFIGURATION = 78
 _TOLD = 10
 _FRAME = re.compile(r"^\s*(?:at |\.\.\. \d+ more)")
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* \[.*?\] (?P<level>[A-Z]+) ")
+_PRINTED = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* \[.*?\] INFO  std(?:out|err) - ")
+"""What stands before printed lines: they are read as they were printed."""
 _SMALL_TALK = re.compile(
     r"^(?:Using function|Starting function|INFO: |\w{3} \d+, \d{4} )|^Error: (?:Could not create|A fatal exception)"
 )
@@ -48,6 +50,7 @@ def of_java(code: int | None, lines: Sequence[str]) -> LastWords:
     """
     if code == CANNOT_RUN:
         return plain(code, lines)
+    lines = [_PRINTED.sub("", line) for line in lines]
     if any(_NO_MACHINE.match(line) for line in lines):
         said = tuple(line for line in lines if not _SMALL_TALK.match(line))[:_TOLD]
         return LastWords(said, final=not any(_PASSING.search(line) for line in said))
