@@ -1,7 +1,7 @@
 """Workers of one fleet in one process, each with its REST API; instances are tasks that say what a test wants."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 import httpx
 from coordination_fleet import fast
+from magnetar.access import Authentication, Authorization
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination import PulsarCoordination, WorkerInfo
 from magnetar.functions.peers import Peers
@@ -105,9 +106,16 @@ async def not_yet(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def fleet_worker(
-    broker: RunningBroker, namespace: str, worker_id: str, directory: Path, **settings: Any
+    broker: RunningBroker,
+    namespace: str,
+    worker_id: str,
+    directory: Path,
+    *,
+    authentication: Authentication | None = None,
+    judge: Callable[[BrokerAdmin], Authorization] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[FleetWorker]:
-    """Run a worker while the context is open."""
+    """Run a worker while the context is open; `judge` makes what judges its callers."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         switch = Switchboard(not_yet)
@@ -153,6 +161,8 @@ async def fleet_worker(
                 metrics,
                 store,
                 RestSettings(log_directory=directory / "logs"),
+                authentication=authentication,
+                authorization=judge(admin) if judge else None,
             )
         )
         tasks = await enter(following(coordination, supervisor, worker_id))

@@ -13,6 +13,18 @@ class RefusedError(RequestError):
     status = 400
 
 
+class NotAuthenticatedError(RequestError):
+    """Raised when a request does not show who sends it, or what it shows does not hold."""
+
+    status = 401
+
+
+class NotAuthorizedError(RequestError):
+    """Raised when who sends a request may not do what it asks for (Pulsar answers 401, not 403)."""
+
+    status = 401
+
+
 class UnknownFunctionError(RequestError):
     """Raised when no function has the name."""
 

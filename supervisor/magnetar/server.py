@@ -10,24 +10,29 @@ import anyio.to_thread
 from starlette.types import ASGIApp
 from structlog.stdlib import BoundLogger
 
+from magnetar.access import Authentication, load_authentication, load_authorization
 from magnetar.config import WorkerConfig
 from magnetar.health.grpc_service import HealthService, serve_health
 from magnetar.health.http import health_app
 from magnetar.health.readiness import Readiness
 from magnetar.health.serving import Serving, serving_table
 from magnetar.logs import worker_logger
+from magnetar.rest.authenticate import AT_THE_ROOT, Authenticate
 from magnetar.rest.settings import rest_settings
 from magnetar.rest.starting import starting_app
+from magnetar.server_tls import RenewingContext
 from magnetar.tasks import ServingTasks
 from magnetar.web import Switchboard, bind, serve
 from magnetar.worker import STEPS, Worker
+from magnetar.worker_settings import broker_credentials, server_tls
 
 
 @dataclass(frozen=True)
 class Addresses:
     """Where a server is reached; without a broker of its own, `broker` is the Pulsar that it uses."""
 
-    http: str
+    http: str | None
+    https: str | None
     broker: str
     broker_admin: str
     health: str
@@ -35,15 +40,31 @@ class Addresses:
     pid: int
 
     def to_json(self) -> dict[str, str | int]:
-        """Return the object of the ready line."""
+        """Return the object of the ready line; `http` and `https` are where there is such a port."""
+        served = {"http": self.http, "https": self.https}
         return {
-            "http": self.http,
+            **{name: url for name, url in served.items() if url is not None},
             "broker": self.broker,
             "brokerAdmin": self.broker_admin,
             "health": self.health,
             "metrics": self.metrics,
             "pid": self.pid,
         }
+
+
+@dataclass(frozen=True)
+class _Ports:
+    """Where REST is served."""
+
+    http: int | None
+    https: int | None
+
+    @property
+    def of_the_fleet(self) -> int:
+        """The one that other workers and redirects use: over TLS where there is TLS, as in Pulsar."""
+        chosen = self.http if self.https is None else self.https
+        assert chosen is not None
+        return chosen
 
 
 class Server:
@@ -58,24 +79,26 @@ class Server:
         self.readiness = Readiness(STEPS)
         self._log = logger or worker_logger()
         self._open = AsyncExitStack()
+        self._authentication: Authentication | None = None
         self.worker: Worker
         self.addresses: Addresses
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             host = self.config.magnetar.bind_address
-            listener = bind("workerPort (--http-port)", host, self.config.worker_port)
+            self._authentication = load_authentication(self.config)
+            api = Switchboard(self._known(starting_app(self.readiness), self._open_paths))
+            ports = await self._serve_api(stack, api)
             probes = bind("metricsPort (--metrics-port)", host, self.config.magnetar.metrics_port)
-            api = Switchboard(starting_app(self.readiness))
-            http_port = await stack.enter_async_context(serve(api, listener))
-            metrics_port = await stack.enter_async_context(serve(health_app(self.readiness, self._metrics), probes))
+            health = self._known(health_app(self.readiness, self._metrics), self._open_probes)
+            metrics_port = await stack.enter_async_context(serve(health, probes))
             loading = await stack.enter_async_context(ServingTasks())
             loading.group.start_soon(anyio.to_thread.run_sync, _load_api, name="loading of the API")
-            self.worker = await stack.enter_async_context(self._made_worker(http_port))
+            self.worker = await stack.enter_async_context(self._made_worker(ports.of_the_fleet))
             api.current = await self._api(stack)
             service = HealthService(self._serving, self.worker.instances)
             health_port = await stack.enter_async_context(serve_health(service, host, self.config.magnetar.health_port))
-            self.addresses = self._addresses(http_port, health_port, metrics_port)
+            self.addresses = self._addresses(ports, health_port, metrics_port)
             self._open = stack.pop_all()
         return self
 
@@ -84,6 +107,31 @@ class Server:
     ) -> bool | None:
         return await self._open.__aexit__(kind, error, trace)
 
+    async def _serve_api(self, stack: AsyncExitStack, api: ASGIApp) -> "_Ports":
+        """Serve the API over HTTP, over TLS, or over both."""
+        host, config = self.config.magnetar.bind_address, self.config
+        http = https = None
+        if config.plain_http:
+            listener = bind("workerPort (--http-port)", host, config.worker_port)
+            http = await stack.enter_async_context(serve(api, listener))
+        if (tls := server_tls(config)) is not None:
+            context = RenewingContext(tls, self._log).context
+            listener = bind("workerPortTls", host, config.worker_port_tls or 0)
+            https = await stack.enter_async_context(serve(api, listener, context))
+        return _Ports(http, https)
+
+    def _known(self, app: ASGIApp, open_paths: frozenset[str]) -> ASGIApp:
+        return app if self._authentication is None else Authenticate(app, self._authentication, open_paths)
+
+    @property
+    def _open_paths(self) -> frozenset[str]:
+        return frozenset() if self.config.authenticate_metrics_endpoint else AT_THE_ROOT
+
+    @property
+    def _open_probes(self) -> frozenset[str]:
+        metrics = () if self.config.authenticate_metrics_endpoint else ("/metrics", "/")
+        return frozenset({"/livez", "/readyz", *metrics})
+
     def _made_worker(self, http_port: int) -> Worker:
         return Worker(self.config, port=http_port, readiness=self.readiness, logger=self._log)
 
@@ -91,7 +139,10 @@ class Server:
         from magnetar.rest.app import BrokerProxy, RestContext, build_app  # noqa: PLC0415 - see _load_api
 
         worker = self.worker
-        proxy = await stack.enter_async_context(BrokerProxy(worker.broker.admin_url)) if worker.broker else None
+        proxy = None
+        if worker.broker:
+            proxy = BrokerProxy(worker.broker.admin_url, broker_credentials(self.config))
+            await stack.enter_async_context(proxy)
         context = RestContext(
             functions=worker.functions,
             coordination=worker.coordination,
@@ -101,6 +152,8 @@ class Server:
             packages=worker.packages,
             settings=rest_settings(self.config),
             proxy=proxy,
+            authentication=self._authentication,
+            authorization=load_authorization(self.config, worker.admin),
         )
         return build_app(context)
 
@@ -110,11 +163,12 @@ class Server:
     def _serving(self) -> dict[str, Serving]:
         return serving_table(self.worker.instances.views(), worker_ready=self.readiness.ready)
 
-    def _addresses(self, http_port: int, health_port: int, metrics_port: int) -> Addresses:
+    def _addresses(self, ports: "_Ports", health_port: int, metrics_port: int) -> Addresses:
         host = reachable(self.config.magnetar.bind_address)
         used = self.worker.config
         return Addresses(
-            http=f"http://{host}:{http_port}",
+            http=None if ports.http is None else f"http://{host}:{ports.http}",
+            https=None if ports.https is None else f"https://{host}:{ports.https}",
             broker=used.pulsar_service_url,
             broker_admin=used.pulsar_web_service_url,
             health=f"{host}:{health_port}",

@@ -1,17 +1,22 @@
 """An ASGI application served on a socket of ours, without signal handlers or a logging configuration."""
 
+import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 
 import anyio
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from magnetar.errors import AddressInUseError
 from magnetar.tasks import ServingTasks
 
+CERTIFICATE = "magnetar.certificate"
+"""Where an ASGI scope holds the client's verified certificate, in the form of `ssl.SSLSocket.getpeercert`."""
 _BACKLOG = 512
 _OPEN_REQUESTS_GRACE = 2
 
@@ -34,6 +39,28 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
+class _CertificateProtocol(H11Protocol):
+    """uvicorn's own, which does not tell applications about a client's certificate."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        certificate = connection.getpeercert() if connection else None
+        if certificate:
+            self.app = _WithCertificate(self.app, certificate)
+
+
+class _WithCertificate:
+    """The application as one connection sees it: each of its requests comes with the certificate."""
+
+    def __init__(self, app: ASGIApp, certificate: object) -> None:
+        self._app = app
+        self._certificate = certificate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, CERTIFICATE: self._certificate}, receive, send)
+
+
 def bind(setting: str, host: str, port: int) -> socket.socket:
     """Return a listening socket on `host:port` (0: any free port), or raise AddressInUseError naming the setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -50,11 +77,16 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[int]:
-    """Serve an application on a bound socket while the context is open; yields the port and closes the socket."""
+async def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve an application on a bound socket while the context is open; yields the port and closes the socket.
+
+    Over TLS, a request's scope holds the certificate of a client that has one, as CERTIFICATE.
+    """
     port = int(listener.getsockname()[1])
     config = uvicorn.Config(
         app,
+        http=_CertificateProtocol,
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -63,6 +95,8 @@ async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[int]:
         date_header=False,
         timeout_graceful_shutdown=_OPEN_REQUESTS_GRACE,
     )
+    config.load()
+    config.ssl = tls
     server = _EmbeddedServer(config)
     async with ServingTasks(cancels=False) as tasks:
         tasks.group.start_soon(_run, server, listener, name=f"http server on port {port}")

@@ -75,6 +75,7 @@ class Worker:
         self._processes: ProcessRuntime | None = None
         self._environments: Environments
         self.broker: BrokerAddresses | None = None
+        self.admin: BrokerAdmin
         self.coordination: PulsarCoordination
         self.packages: PackageStore
         self.instances: Supervisor
@@ -87,6 +88,7 @@ class Worker:
             self.readiness.done("processes")
             await self._find_broker(stack, launcher)
             admin, client, peers = await self._connect(stack)
+            self.admin = admin
             self.readiness.done("broker")
             self.coordination = await stack.enter_async_context(
                 PulsarCoordination(
@@ -158,7 +160,9 @@ class Worker:
         credentials: BrokerCredentials = worker_settings.broker_credentials(self.config)
         admin = await stack.enter_async_context(BrokerAdmin(self.config.pulsar_web_service_url, credentials))
         client = await stack.enter_async_context(PulsarClient(self.config.pulsar_service_url, credentials))
-        peers = await stack.enter_async_context(Peers(credentials))
+        peers = await stack.enter_async_context(
+            Peers(credentials, scheme="https" if self.config.tls_enabled else "http")
+        )
         return admin, client, peers
 
     async def _reach_kubernetes(self, stack: AsyncExitStack) -> ExternalRuntime | None:

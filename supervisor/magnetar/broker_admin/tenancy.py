@@ -23,6 +23,20 @@ class Tenancy(BrokerCalls):
         body = {"allowedClusters": list(clusters), "adminRoles": []}
         return await self._created(f"/admin/v2/tenants/{quote(name, safe='')}", json=body)
 
+    async def tenant_administrators(self, tenant: str) -> frozenset[str]:
+        """Return the roles that administer a tenant."""
+        found = (await self._object(f"/admin/v2/tenants/{quote(tenant, safe='')}")).get("adminRoles")
+        return frozenset(str(each) for each in found) if isinstance(found, list) else frozenset()
+
+    async def namespace_permissions(self, namespace: str) -> dict[str, frozenset[str]]:
+        """Return which role has which permissions in `tenant/namespace`."""
+        granted = await self._object(namespace_path(namespace, "/permissions"))
+        return {
+            role: frozenset(str(each) for each in actions)
+            for role, actions in granted.items()
+            if isinstance(actions, list)
+        }
+
     async def namespaces(self, tenant: str) -> list[str]:
         """List the namespaces of a tenant as `tenant/namespace`."""
         return await self._names(namespace_path(tenant))

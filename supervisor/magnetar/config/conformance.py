@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
+from magnetar.config.security_checks import security_problems
+from magnetar.config.security_keys import AUTHORIZATION_PROVIDER, CLEAR_TEXT_TOKEN
 from magnetar.config.worker import chosen_runtime
 
 _JVM = "it tunes a JVM, and this worker has none"
@@ -14,8 +16,6 @@ _HTTP = "requests are served by one event loop, which has no threads or queues t
 _CONNECTORS = "connectors and builtin functions are not available yet"
 _KUBERNETES = "it belongs to the Kubernetes runtime, which this worker does not use"
 _STATE = "functions in Python keep state below magnetar.dataDirectory, and BookKeeper's table service can't be used yet"
-_AUTH = "authentication of requests is not available yet"
-_TLS = "serving HTTPS is not available yet"
 _KEYSTORE = "give PEM files in tlsCertificateFilePath, tlsKeyFilePath and tlsTrustCertsFilePath instead"
 _SASL = "SASL is not available; use token or TLS authentication"
 _TUNING = "it serves the purpose of Pulsar's own worker alone"
@@ -86,15 +86,14 @@ TABLE: dict[str, Verdict] = {
                      "functionInstanceMinResources", "functionInstanceMaxResources",
                      "functionInstanceResourceGranularities", "functionInstanceResourceChangeInLockStep"),
     **_of_kubernetes("refused", "functionAuthProviderClassName", "secretsProviderConfiguratorClassName",
-                     "secretsProviderConfiguratorConfig", neutral=(_DEFAULT_SECRETS,)),
-    **_refused(_AUTH, "authenticationEnabled", "authorizationEnabled"),
-    **_meaningless("it has a meaning only with authentication of requests, which is not available yet",
-                   "authenticationProviders", "authorizationProvider", "superUserRoles", "proxyRoles",
-                   "authenticateMetricsEndpoint"),
-    **_refused(_TLS, "tlsEnabled", "tlsRequireTrustedClientCertOnConnect"),
-    **_meaningless("it has a meaning only with tlsEnabled, which is not available yet", "workerPortTls",
-                   "tlsCertificateFilePath", "tlsKeyFilePath", "tlsCertRefreshCheckDurationSec",
-                   "webServiceTlsProtocols", "webServiceTlsCiphers"),
+                     "secretsProviderConfiguratorConfig", neutral=(_DEFAULT_SECRETS, CLEAR_TEXT_TOKEN)),
+    **_honoured("authenticationEnabled", "authorizationEnabled", "authenticationProviders", "superUserRoles",
+                "proxyRoles", "anonymousUserRole", "strictAuthMethod", "authenticateMetricsEndpoint"),
+    **_refused("only Pulsar's PulsarAuthorizationProvider can be named", "authorizationProvider",
+               neutral=(AUTHORIZATION_PROVIDER,)),
+    **_honoured("tlsEnabled", "workerPortTls", "tlsCertificateFilePath", "tlsKeyFilePath",
+                "tlsRequireTrustedClientCertOnConnect", "tlsCertRefreshCheckDurationSec", "webServiceTlsProtocols",
+                "webServiceTlsCiphers"),
     **_refused(_KEYSTORE, "tlsEnabledWithKeyStore", "tlsKeyStore", "tlsTrustStore", "tlsKeyStorePassword",
                "tlsTrustStorePassword"),
     **_meaningless(_KEYSTORE, "tlsKeyStoreType", "tlsTrustStoreType", "tlsProvider", "jsseProvider"),
@@ -139,8 +138,7 @@ TABLE: dict[str, Verdict] = {
 def judge(values: Mapping[str, Any]) -> Findings:
     """Return what of a file is refused and what has no effect; keys without a value say nothing."""
     findings = Findings()
-    if "workerPort" in values and values["workerPort"] is None:
-        findings.refused.append(("workerPort", f"workerPort is empty, but {_TLS}; give a port"))
+    findings.refused.extend(security_problems(values))
     in_kubernetes = _may_use_kubernetes(values)
     for key, value in values.items():
         verdict = TABLE.get(key)

@@ -14,7 +14,7 @@ from magnetar.config.layers import Layer, Layers
 from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, RestartConfig
 from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, SETTINGS_KEY, MemoryLimit
 from magnetar.config.text import Document, parse
-from magnetar.config.worker import WorkerConfig
+from magnetar.config.worker import NOT_KEYS, WorkerConfig
 from magnetar.model.kubernetes_options import Autoscaler, DisruptionBudget, KubernetesOptions
 from magnetar.model.nearest import unknown_key
 
@@ -152,7 +152,7 @@ def _says(layers: Layers, key: str) -> bool:
 
 def _unknown(layers: Layers) -> list[str]:
     """Name keys that nothing reads; Pulsar accepts them, so do we."""
-    known = set(WorkerConfig.aliases().values()) - {"warnings"}
+    known = set(WorkerConfig.aliases().values()) - NOT_KEYS
     top = [(key,) for key in layers.values if key not in known]
     sentences = [unknown_key(layers.at(path), path[0], known) for path in top]
     models: list[type[Keys]] = [*RUNTIME_CONFIGS.values(), MemoryLimit]

@@ -70,6 +70,7 @@ class MagnetarConfig(OwnKeys):
     build_from_source: bool = False
     resolve_timeout: float = Field(default=60, gt=0)
     install_timeout: float = Field(default=600, gt=0)
+    instance_credentials: Literal["caller", "worker", "none"] = "caller"
     allowed_hosts: tuple[str, ...] = ()
     max_upload_bytes: int = Field(default=4 * 2**30, gt=0)
     subreaper: bool = False

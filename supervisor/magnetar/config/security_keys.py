@@ -4,6 +4,13 @@ from pydantic import Field
 
 from magnetar.config.base import Keys
 
+_PULSAR = "org.apache.pulsar.broker.authentication"
+TOKEN_PROVIDER = f"{_PULSAR}.AuthenticationProviderToken"
+TLS_PROVIDER = f"{_PULSAR}.AuthenticationProviderTls"
+BASIC_PROVIDER = f"{_PULSAR}.AuthenticationProviderBasic"
+CLEAR_TEXT_TOKEN = "org.apache.pulsar.functions.auth.ClearTextFunctionTokenAuthProvider"  # noqa: S105 - a name
+AUTHORIZATION_PROVIDER = "org.apache.pulsar.broker.authorization.PulsarAuthorizationProvider"
+
 
 class SecurityKeys(Keys):
     """Authentication, authorization and TLS, inwards and towards the broker."""
@@ -11,9 +18,11 @@ class SecurityKeys(Keys):
     authentication_enabled: bool = False
     authorization_enabled: bool = False
     authentication_providers: tuple[str, ...] = ()
-    authorization_provider: str = "org.apache.pulsar.broker.authorization.PulsarAuthorizationProvider"
+    authorization_provider: str = AUTHORIZATION_PROVIDER
     super_user_roles: frozenset[str] = frozenset()
     proxy_roles: frozenset[str] = frozenset()
+    anonymous_user_role: str | None = None
+    strict_auth_method: bool = False
     broker_client_authentication_enabled: bool | None = None
     broker_client_authentication_plugin: str | None = None
     broker_client_authentication_parameters: str | None = Field(default=None, repr=False)
@@ -31,7 +40,7 @@ class SecurityKeys(Keys):
     tls_allow_insecure_connection: bool = False
     tls_require_trusted_client_cert_on_connect: bool = False
     tls_enable_hostname_verification: bool = False
-    tls_cert_refresh_check_duration_sec: int = 300
+    tls_cert_refresh_check_duration_sec: int = Field(default=300, ge=0)
     tls_enabled_with_key_store: bool = False
     tls_provider: str | None = None
     tls_key_store_type: str = "JKS"

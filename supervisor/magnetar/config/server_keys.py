@@ -10,12 +10,16 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class ServerKeys(Keys):
-    """Who this worker is, where it listens and how its HTTP server behaves."""
+    """Who this worker is, where it listens and how its HTTP server behaves.
+
+    `plain_http` is off where `workerPort` is empty and TLS is served alone; it is no key of the file.
+    """
 
     worker_id: str = ""
     worker_hostname: str = ""
     worker_port: Port = 6750
     worker_port_tls: Port | None = None
+    plain_http: bool = Field(default=True, exclude=True)
     authenticate_metrics_endpoint: bool = True
     include_standard_prometheus_metrics: bool = False
     jvm_gc_metrics_logger_class_name: str | None = Field(default=None, alias="jvmGCMetricsLoggerClassName")

@@ -22,6 +22,9 @@ from magnetar.config.runtime_keys import (
 from magnetar.config.security_keys import SecurityKeys
 from magnetar.config.server_keys import ServerKeys
 
+NOT_KEYS = frozenset({"warnings", "plainHttp"})
+"""Fields of a WorkerConfig that no file holds."""
+
 
 class WorkerConfig(ServerKeys, BrokerKeys, SecurityKeys, RuntimeKeys):
     """Every key of `functions_worker.yml`; `warnings` tells what in the file was accepted without effect."""
@@ -40,7 +43,9 @@ class WorkerConfig(ServerKeys, BrokerKeys, SecurityKeys, RuntimeKeys):
         port = derived.get("workerPort") or derived.get("workerPortTls") or 6750
         derived["workerHostname"] = hostname
         derived["workerId"] = derived.get("workerId") or f"{hostname}-{port}"
-        derived["magnetar"] = _with_default_runtime(derived.get("magnetar"), chosen_runtime(derived))
+        if "workerPort" in derived and derived["workerPort"] is None and derived.get("tlsEnabled") is True:
+            derived["plainHttp"] = False
+        derived["magnetar"] = _with_default_runtime(derived.get("magnetar"), derived)
         return derived
 
     @field_validator("worker_id", "worker_hostname")
@@ -91,14 +96,19 @@ def chosen_runtime(document: Mapping[str, Any]) -> RuntimeName | None:
     return next((name for key, name in OLDER_CONTAINERS.items() if document.get(key) is not None), None)
 
 
-def _with_default_runtime(block: Any, chosen: RuntimeName | None) -> Any:
-    """Let Pulsar's choice of a runtime be the default one, unless the block says otherwise."""
-    if isinstance(block, MagnetarConfig):
+def _with_default_runtime(block: Any, document: Mapping[str, Any]) -> Any:
+    """Let Pulsar's choice of a runtime be the default one, unless the block says otherwise.
+
+    Where roles are judged, functions run in the worker's own process only if threads are named: there they could be anyone.
+    """
+    if isinstance(block, MagnetarConfig) or (block is not None and not isinstance(block, Mapping)):
         return block
-    if chosen is None or (block is not None and not isinstance(block, Mapping)):
-        return {} if block is None else block
+    chosen = chosen_runtime(document)
     own = MagnetarConfig.aliases()
     given = {own.get(key, key): value for key, value in (block or {}).items() if value is not None}
-    if "runtimes" not in given and chosen == "kubernetes":
-        given["runtimes"] = ("process", "thread", "kubernetes")
-    return {"defaultRuntime": chosen, **given}
+    named = {chosen, given.get("defaultRuntime")}
+    if "runtimes" not in given:
+        judged = document.get("authorizationEnabled") is True
+        threads = ("thread",) if "thread" in named or not judged else ()
+        given["runtimes"] = ("process", *threads, *(("kubernetes",) if chosen == "kubernetes" else ()))
+    return given if chosen is None else {"defaultRuntime": chosen, **given}

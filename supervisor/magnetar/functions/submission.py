@@ -21,7 +21,7 @@ class Upload:
 class Submission:
     """The parts of a create or update request; the URL wins over the file, as in Pulsar.
 
-    `token` is the bearer token that the request came with.
+    `token` is the caller's own, where requests are authenticated and this one was by a token.
     """
 
     config: Any = None

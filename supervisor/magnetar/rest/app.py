@@ -5,10 +5,11 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 
+from magnetar.rest.authenticate import AT_THE_ROOT, Authenticate
 from magnetar.rest.context import RestContext
 from magnetar.rest.errors import REFUSALS, add_error_handlers
 from magnetar.rest.events_v1 import events_router
-from magnetar.rest.functions_v3 import functions_router
+from magnetar.rest.functions_v3 import builtins_router, functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
 from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
@@ -40,6 +41,9 @@ def build_app(context: RestContext) -> FastAPI:
         responses=REFUSALS,
     )
     add_error_handlers(app, context.settings.scheme)
+    if context.authentication is not None:
+        open_paths = () if context.settings.authenticates_root else AT_THE_ROOT
+        app.add_middleware(Authenticate, authentication=context.authentication, open_paths=open_paths)
     app.add_middleware(Guard, policy=GuardPolicy(context.settings.host, context.settings.allowed_hosts))
 
     if context.settings.max_requests_per_second is not None:
@@ -50,6 +54,7 @@ def build_app(context: RestContext) -> FastAPI:
 
     for router in (
         functions_router(context),
+        builtins_router(context),
         packages_router(context),
         leader_router(context),
         worker_router(context, "/admin/v2"),
@@ -66,14 +71,16 @@ def build_app(context: RestContext) -> FastAPI:
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))
     if context.proxy:
-        _add_proxy(app, context.proxy)
-    app.include_router(absent_router())
+        _add_proxy(app, context, context.proxy)
+    app.include_router(absent_router(context))
     return app
 
 
-def _add_proxy(app: FastAPI, proxy: BrokerProxy) -> None:
+def _add_proxy(app: FastAPI, context: RestContext, proxy: BrokerProxy) -> None:
     async def broker(request: Request) -> Response:
         return await proxy(request)
 
     for path in ("/admin/v2/{rest:path}", "/admin/v3/packages/{rest:path}", "/lookup/{rest:path}"):
-        app.add_api_route(path, broker, methods=_METHODS, include_in_schema=False)
+        app.add_api_route(
+            path, broker, methods=_METHODS, include_in_schema=False, dependencies=[Depends(context.access.broker)]
+        )

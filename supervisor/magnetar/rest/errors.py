@@ -8,11 +8,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from magnetar.errors import RequestError
 from magnetar.functions.owners import OwnedElsewhere
 from magnetar.logs import worker_logger
+from magnetar.rest.refusal import reason
 
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
@@ -25,11 +26,6 @@ class Reason(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": Reason, "description": "refused, and why"}}
 """What OpenAPI tells of errors; it stands for every status, the framework's 422 included, which is never sent."""
-
-
-def reason(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an error as Pulsar's clients read it."""
-    return JSONResponse({"reason": text}, status, headers)
 
 
 def add_error_handlers(app: FastAPI, scheme: str) -> None:

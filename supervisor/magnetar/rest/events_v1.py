@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
 
 from magnetar.functions.states import check_instance
@@ -18,7 +18,9 @@ Told = dict[str, Any]
 
 def events_router(context: RestContext) -> APIRouter:
     """Return the route of events."""
-    router = APIRouter(prefix="/magnetar/v1/events", tags=["magnetar"])
+    router = APIRouter(
+        prefix="/magnetar/v1/events", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+    )
 
     @router.get(P)
     async def events(name: Named, instance: int | None = None) -> JSONResponse:

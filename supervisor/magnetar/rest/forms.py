@@ -9,6 +9,7 @@ from starlette.responses import Response
 from magnetar.errors import RefusedError
 from magnetar.functions.submission import Submission
 from magnetar.model import UpdateOptions
+from magnetar.rest.access import caller_of
 from magnetar.rest.context import RestContext
 from magnetar.rest.texts import header_value, read_json
 from magnetar.rest.upload import Form, receive_form
@@ -21,14 +22,13 @@ def form_of(request: Request, context: RestContext, file: str | None) -> Abstrac
 
 def submission_of(request: Request, form: Form) -> Submission:
     """Return what a request to create, update or plan, and its form, hold. Raises RefusedError."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     config = form.fields.get("functionConfig")
     return Submission(
         config=read_json(config, "functionConfig") if config else None,
         upload=form.upload,
         url=form.text("url"),
         options=_options(form.fields.get("updateOptions")),
-        token=token.strip() if scheme.lower() == "bearer" else None,
+        token=caller_of(request).token,
     )
 
 

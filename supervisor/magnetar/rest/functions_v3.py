@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from magnetar.rest.context import RestContext
@@ -15,13 +15,37 @@ from magnetar.rest.upload import blocks, is_form
 
 def functions_router(context: RestContext) -> APIRouter:
     """Return the routes of functions."""
-    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+    demands = [Depends(context.access.namespace)]
+    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"], dependencies=demands)
     # First, or the key `status` would be looked for among the instances.
     add_state(router, context)
     _add_changes(router, context)
     _add_states(router, context)
     _add_reports(router, context)
     _add_instance_reports(router, context)
+    return router
+
+
+def builtins_router(context: RestContext) -> APIRouter:
+    """Return the routes of what is built in."""
+    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+    super_user = [Depends(context.access.super_user)]
+
+    @router.get("/connectors", dependencies=[Depends(context.access.anyone)])
+    async def connectors() -> list[Any]:
+        """List the builtin connectors: there are none on this worker."""
+        return []
+
+    @router.get("/builtins", dependencies=super_user)
+    async def builtins() -> list[Any]:
+        """List the builtin functions: there are none on this worker."""
+        return []
+
+    @router.post("/builtins/reload", status_code=204, dependencies=super_user)
+    async def reload_builtins() -> Response:
+        """Look for builtin functions again: there are none on this worker."""
+        return done()
+
     return router
 
 
@@ -101,21 +125,6 @@ def _add_states(router: APIRouter, context: RestContext) -> None:
 
 def _add_reports(router: APIRouter, context: RestContext) -> None:
     functions = context.functions
-
-    @router.get("/connectors")
-    async def connectors() -> list[Any]:
-        """List the builtin connectors: there are none on this worker."""
-        return []
-
-    @router.get("/builtins")
-    async def builtins() -> list[Any]:
-        """List the builtin functions: there are none on this worker."""
-        return []
-
-    @router.post("/builtins/reload", status_code=204)
-    async def reload_builtins() -> Response:
-        """Look for builtin functions again: there are none on this worker."""
-        return done()
 
     @router.get("/{tenant}/{namespace}")
     async def names(tenant: str, namespace: str) -> list[str]:

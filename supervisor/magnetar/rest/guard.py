@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from magnetar.rest.errors import reason
+from magnetar.rest.refusal import reason
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 

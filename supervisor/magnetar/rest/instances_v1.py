@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic.alias_generators import to_camel
 
 from magnetar.errors import UnknownFunctionError
@@ -20,23 +20,33 @@ def instances_router(context: RestContext) -> APIRouter:
     """Return the routes of instances."""
     router = APIRouter(prefix="/magnetar/v1/instances", tags=["magnetar"])
 
-    @router.get("")
-    async def instances() -> list[dict[str, Any]]:
-        """List the instances of this worker; times are seconds since the epoch."""
-        return [view_to_json(view) for view in context.instances.views()]
+    in_namespace = [Depends(context.access.namespace)]
 
-    @router.get(f"{P}/{{id}}")
+    @router.get("", dependencies=[Depends(context.access.anyone)])
+    async def instances(request: Request) -> list[dict[str, Any]]:
+        """List the instances of this worker that the caller may see; times are seconds since the epoch."""
+        views = context.instances.views()
+        spaces = {_namespace_of(view) for view in views}
+        seen = {each for each in spaces if await context.access.sees(request, *each)}
+        return [view_to_json(view) for view in views if _namespace_of(view) in seen]
+
+    @router.get(f"{P}/{{id}}", dependencies=in_namespace)
     async def instance(name: Named, instance_id: InstanceId) -> dict[str, Any]:
         """Return one instance of this worker."""
         return view_to_json(_view(context, fqiid(name.fqfn, instance_id)))
 
-    @router.get(f"{P}/{{id}}/events")
+    @router.get(f"{P}/{{id}}/events", dependencies=in_namespace)
     async def events(name: Named, instance_id: InstanceId, since: Since = 0) -> list[dict[str, Any]]:
         """List the last events of one instance, oldest first; with `since` those of a higher number."""
         wanted = _view(context, fqiid(name.fqfn, instance_id)).fqiid
         return [event_to_json(event) for event in context.instances.events(wanted, since)]
 
     return router
+
+
+def _namespace_of(view: InstanceView) -> tuple[str, str]:
+    tenant, namespace, *_ = view.fqiid.split("/")
+    return tenant, namespace
 
 
 def _view(context: RestContext, wanted: str) -> InstanceView:

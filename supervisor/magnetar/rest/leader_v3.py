@@ -1,6 +1,6 @@
 """`/admin/v3/functions/leader`: what workers of the fleet hand to the one that leads."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from google.protobuf.message import DecodeError
 from magnetar_instance.proto.function import FunctionMetaData
 from starlette.responses import Response
@@ -17,7 +17,9 @@ from magnetar.rest.upload import Form
 
 def leader_router(context: RestContext) -> APIRouter:
     """Return the route of the leader."""
-    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
+    router = APIRouter(
+        prefix="/admin/v3/functions", tags=["functions"], dependencies=[Depends(context.access.super_user)]
+    )
 
     @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM)
     async def leader(name: Named, request: Request) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from magnetar.rest.errors import reason
+from magnetar.rest.refusal import reason
 
 
 class Bucket:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
@@ -29,7 +29,7 @@ _TAIL, _TAIL_FOLLOWED, _MAX_TAIL = 100, 10, 100_000
 
 def logs_router(context: RestContext) -> APIRouter:
     """Return the routes of logs."""
-    router = APIRouter(prefix="/magnetar/v1/logs", tags=["magnetar"])
+    router = APIRouter(prefix="/magnetar/v1/logs", tags=["magnetar"], dependencies=[Depends(context.access.namespace)])
 
     @router.get(P)
     async def logs(

@@ -1,6 +1,6 @@
 """`/magnetar/v1/manifests`: what a function is, or would be, in Kubernetes."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from magnetar.errors import RefusedError
 from magnetar.rest.context import RestContext
@@ -9,7 +9,9 @@ from magnetar.rest.paths import Named, P
 
 def manifests_router(context: RestContext) -> APIRouter:
     """Return the route of manifests."""
-    router = APIRouter(prefix="/magnetar/v1/manifests", tags=["magnetar"])
+    router = APIRouter(
+        prefix="/magnetar/v1/manifests", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+    )
 
     @router.get(P)
     async def manifests(name: Named) -> list[dict[str, object]]:

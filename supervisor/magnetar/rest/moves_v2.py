@@ -6,7 +6,7 @@ A worker that does not lead redirects to the one that does, and names itself whe
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from magnetar.coordination.base import DrainStatus, WorkerInfo
@@ -20,7 +20,7 @@ WorkerId = Annotated[str, Query(alias="workerId")]
 
 def moves_router(context: RestContext, prefix: str) -> APIRouter:
     """Return the routes under `/admin/v2` or `/admin`."""
-    router = APIRouter(prefix=prefix, tags=["worker"])
+    router = APIRouter(prefix=prefix, tags=["worker"], dependencies=[Depends(context.access.super_user)])
     _add_at_leader(router, context)
     _add_for_this_worker(router, context)
     return router

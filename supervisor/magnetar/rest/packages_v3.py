@@ -1,6 +1,6 @@
 """Packages under `/admin/v3/functions`: those of functions, and those that are kept under a path."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from magnetar_instance.proto.function import PackageLocationMetaData
 from starlette.responses import FileResponse, Response
 
@@ -16,9 +16,10 @@ _BINARY = "application/octet-stream"
 
 def packages_router(context: RestContext) -> APIRouter:
     """Return the routes of packages."""
+    access = context.access
     router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
 
-    @router.post("/upload", status_code=204, openapi_extra=UPLOAD_FORM)
+    @router.post("/upload", status_code=204, dependencies=[Depends(access.super_user)], openapi_extra=UPLOAD_FORM)
     async def upload(request: Request) -> Response:
         """Store a file under a path, `tenant/namespace/name/version` or a package's URL; what is there is replaced."""
         async with form_of(request, context, "data") as form:
@@ -28,13 +29,13 @@ def packages_router(context: RestContext) -> APIRouter:
             await context.packages.put(location_of_path(path), form.upload.path, form.upload.name)
         return done()
 
-    @router.get("/download", response_class=FileResponse)
+    @router.get("/download", response_class=FileResponse, dependencies=[Depends(access.package_path)])
     async def download_path(path: str) -> Response:
         """Return what is stored under a path or at a package's URL."""
         location = PackageLocationMetaData(packagePath=location_of_path(path))
         return FileResponse(await context.packages.fetch(location), media_type=_BINARY)
 
-    @router.get(f"{P}/download", response_class=FileResponse)
+    @router.get(f"{P}/download", response_class=FileResponse, dependencies=[Depends(access.namespace)])
     async def download(name: Named) -> Response:
         """Return the package of a function, source or sink as it was uploaded."""
         location = context.functions.any_metadata(name).packageLocation

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from magnetar.model import FunctionConfig
 from magnetar.rest.context import RestContext
@@ -15,7 +15,7 @@ def plan_router(context: RestContext) -> APIRouter:
     """Return the routes of plans and schemas."""
     router = APIRouter(prefix="/magnetar/v1", tags=["magnetar"])
 
-    @router.post(f"/plan{P}", openapi_extra=UPDATE_FORM)
+    @router.post(f"/plan{P}", dependencies=[Depends(context.access.namespace)], openapi_extra=UPDATE_FORM)
     async def plan(name: Named, request: Request) -> dict[str, Any]:
         """Tell what a create or update would change, field by field, and what becomes of the instances; change nothing.
 
@@ -24,7 +24,7 @@ def plan_router(context: RestContext) -> APIRouter:
         async with form_of(request, context, "data") as form:
             return (await context.functions.plan(name, submission_of(request, form))).to_json()
 
-    @router.get("/schema/function")
+    @router.get("/schema/function", dependencies=[Depends(context.access.anyone)])
     async def function_schema() -> dict[str, Any]:
         """Return the JSON Schema of a function's config."""
         return FunctionConfig.model_json_schema()

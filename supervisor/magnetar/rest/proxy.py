@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
+from magnetar.credentials import BrokerCredentials
 from magnetar.errors import NotReadyError
 
 _TIMEOUT = httpx.Timeout(300, connect=10)
@@ -18,11 +19,19 @@ _OF_ONE_HOP = frozenset(
 )
 
 
-class BrokerProxy:
-    """Hands requests to the broker as they come and its answers back, bodies streamed; an async context manager."""
+_OF_THE_CALLER = frozenset({b"authorization", b"x-pulsar-auth-method-name", b"x-original-principal"})
+_ANONYMOUS = BrokerCredentials()
 
-    def __init__(self, url: str) -> None:
+
+class BrokerProxy:
+    """Hands requests to the broker as they come and its answers back, bodies streamed; an async context manager.
+
+    A worker that shows the broker credentials shows its own: it has judged the caller, whom the broker may not know.
+    """
+
+    def __init__(self, url: str, credentials: BrokerCredentials = _ANONYMOUS) -> None:
         self._url = httpx.URL(url)
+        self._credentials = credentials
         limits = httpx.Limits(max_connections=None)
         # Plain HTTP on this host needs no authorities, and reading them takes a tenth of a start.
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, limits=limits, verify=False)  # noqa: S501
@@ -42,7 +51,7 @@ class BrokerProxy:
         forwarded = self._client.build_request(
             request.method,
             self._url.copy_with(raw_path=path),
-            headers=_passed_on(request.headers.raw),
+            headers=self._shown(_passed_on(request.headers.raw)),
             content=_body(request),
         )
         try:
@@ -53,6 +62,12 @@ class BrokerProxy:
         response = StreamingResponse(_content(answer), answer.status_code, background=BackgroundTask(answer.aclose))
         response.raw_headers = _passed_on(answer.headers.raw)
         return response
+
+    def _shown(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        if self._credentials.method == "none":
+            return headers
+        own = [(name.encode(), value.encode()) for name, value in self._credentials.headers().items()]
+        return [(name, value) for name, value in headers if name.lower() not in _OF_THE_CALLER] + own
 
 
 async def _content(answer: httpx.Response) -> AsyncIterator[bytes]:

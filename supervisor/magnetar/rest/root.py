@@ -4,7 +4,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from magnetar.errors import NotReadyError, UnknownFunctionError
@@ -23,7 +23,7 @@ def require_ready(context: RestContext) -> None:
 
 def root_router(context: RestContext) -> APIRouter:
     """Return the routes at the root."""
-    router = APIRouter(tags=["worker"])
+    router = APIRouter(tags=["worker"], dependencies=[Depends(context.access.anyone)])
 
     @router.get("/version")
     async def worker_version() -> dict[str, str]:
@@ -49,9 +49,9 @@ def root_router(context: RestContext) -> APIRouter:
     return router
 
 
-def absent_router() -> APIRouter:
+def absent_router(context: RestContext) -> APIRouter:
     """Return routes for what Pulsar's worker has and this one does not, each with a sentence."""
-    router = APIRouter(prefix="/admin", include_in_schema=False)
+    router = APIRouter(prefix="/admin", include_in_schema=False, dependencies=[Depends(context.access.anyone)])
 
     async def connectors(request: Request) -> Any:
         what = "sinks" if request.url.path.startswith("/admin/v3/sink") else "sources"

@@ -16,6 +16,7 @@ class RestSettings:
     log_directory: Path = Path("logs")
     max_upload_bytes: int = 4 * 2**30
     max_requests_per_second: float | None = None
+    authenticates_root: bool = True
 
 
 def rest_settings(config: WorkerConfig) -> RestSettings:
@@ -27,4 +28,5 @@ def rest_settings(config: WorkerConfig) -> RestSettings:
         log_directory=config.process_runtime.log_directory.absolute(),
         max_upload_bytes=config.magnetar.max_upload_bytes,
         max_requests_per_second=config.http_requests_max_per_second if config.http_requests_limit_enabled else None,
+        authenticates_root=config.authenticate_metrics_endpoint,
     )

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import psutil
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from magnetar_instance.proto.function import Assignment
 
 from magnetar.coordination.base import WorkerInfo
@@ -18,7 +18,7 @@ class NoLeaderError(RequestError):
 
 def worker_router(context: RestContext, prefix: str) -> APIRouter:
     """Return the routes of the worker under `/admin/v2` or `/admin`."""
-    router = APIRouter(prefix=prefix, tags=["worker"])
+    router = APIRouter(prefix=prefix, tags=["worker"], dependencies=[Depends(context.access.super_user)])
     _add_fleet(router, context)
     _add_placement(router, context)
     _add_figures(router, context)

@@ -1,6 +1,7 @@
 """From a worker's config to the settings of its rooms. Pure but for the environment, which is handed in."""
 
 from magnetar.worker_settings.broker import broker_credentials, broker_process_settings, coordination_settings
+from magnetar.worker_settings.http import server_tls
 from magnetar.worker_settings.kubernetes import KUBERNETES, kubernetes_runtime, kubernetes_settings
 from magnetar.worker_settings.policies import health_policy, restart_policy, runtime_choice, survival
 from magnetar.worker_settings.processes import (
@@ -29,6 +30,7 @@ __all__ = [
     "process_settings",
     "restart_policy",
     "runtime_choice",
+    "server_tls",
     "survival",
     "thread_settings",
 ]

@@ -85,7 +85,7 @@ def test_an_empty_variable_is_absent() -> None:
     [
         ({"PULSAR_workerPort": "many"}, "PULSAR_workerPort: workerPort is 'many'"),
         ({"PULSAR_properties": "{a"}, "PULSAR_properties: '{a' can't be read"),
-        ({"PULSAR_authenticationEnabled": "true"}, "PULSAR_authenticationEnabled: authenticationEnabled is True"),
+        ({"PULSAR_authenticationEnabled": "true"}, "PULSAR_authenticationEnabled: authenticationEnabled is true"),
         ({"MAGNETAR_restart_maxDelay": "-1"}, "MAGNETAR_restart_maxDelay: magnetar.restart.maxDelay is -1"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 from magnetar.config import ConfigError, WorkerConfig, load_config
 from magnetar.config.conformance import TABLE, judge
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
+from magnetar.config.worker import NOT_KEYS
 
 ROOT = Path(__file__).parents[3]
 THREAD, PROCESS, KUBERNETES = (
@@ -105,7 +106,11 @@ def test_unknown_keys_outside_our_block_are_accepted_with_a_warning(tmp_path: Pa
         ("workerId: 'a:b'\n", "colon"),
         ("pulsarServiceUrl: localhost:6650\n", "pulsarServiceUrl is 'localhost:6650'"),
         ("workerPort:\n", "give a port"),
-        ("authenticationEnabled: true\n", "authenticationEnabled is True"),
+        ("authenticationEnabled: true\n", "authenticationProviders is empty"),
+        ("authorizationEnabled: true\n", "without authenticationEnabled"),
+        ("tlsEnabled: true\n", "workerPortTls is empty"),
+        ("authorizationProvider: com.acme.Mine\n", "PulsarAuthorizationProvider"),
+        ("tlsRequireTrustedClientCertOnConnect: true\n", "needs tlsEnabled"),
         ("functionRuntimeFactoryClassName: com.acme.Mine\n", "process, thread and Kubernetes factories"),
         ("secretsProviderConfiguratorClassName: a:B\n", "belongs to the Kubernetes runtime"),
         ("magnetar: {kubernetes: {probe: true}}\n", "probes"),
@@ -158,7 +163,7 @@ def test_secrets_are_not_in_the_config_s_text() -> None:
 
 def test_every_key_has_a_verdict_and_every_verdict_a_key() -> None:
     """The conformance table names exactly the keys of the model."""
-    assert set(TABLE) == set(WorkerConfig.aliases().values()) - {"warnings"}
+    assert set(TABLE) == set(WorkerConfig.aliases().values()) - NOT_KEYS
 
 
 @pytest.mark.parametrize("key", [key for key, verdict in TABLE.items() if verdict.kind == "refused"])

@@ -1,12 +1,12 @@
 """From the class names of a worker's config to those who have a say in the manifests."""
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from magnetar.config.worker import WorkerConfig
 from magnetar.errors import RefusedError, StartError
+from magnetar.extensions import load_class
 from magnetar.runtimes.kubernetes import auth, customizer, secrets
 from magnetar.runtimes.kubernetes.manifests import Extensions
 
@@ -35,7 +35,7 @@ def _customizer(config: WorkerConfig) -> customizer.KubernetesManifestCustomizer
     name = config.runtime_customizer_class_name
     if not name:
         return customizer.NoCustomizer()
-    made: customizer.KubernetesManifestCustomizer = _load(
+    made: customizer.KubernetesManifestCustomizer = load_class(
         "runtimeCustomizerClassName",
         name,
         customizer.KubernetesManifestCustomizer,
@@ -48,7 +48,7 @@ def _auth(config: WorkerConfig) -> auth.KubernetesFunctionAuthProvider:
     name = config.function_auth_provider_class_name
     if not name:
         return auth.KubernetesSecretsTokenAuthProvider() if config.authentication_enabled else auth.WorkersCredentials()
-    made: auth.KubernetesFunctionAuthProvider = _load(
+    made: auth.KubernetesFunctionAuthProvider = load_class(
         "functionAuthProviderClassName",
         name,
         auth.KubernetesFunctionAuthProvider,
@@ -65,7 +65,7 @@ def _secrets(config: WorkerConfig) -> secrets.SecretsProviderConfigurator:
     given = config.secrets_provider_configurator_config
     if name in secrets.BUILT_IN and given:
         raise StartError(f"secretsProviderConfiguratorConfig: {name} takes no config: remove it")
-    made: secrets.SecretsProviderConfigurator = _load(
+    made: secrets.SecretsProviderConfigurator = load_class(
         "secretsProviderConfiguratorClassName",
         name,
         secrets.SecretsProviderConfigurator,
@@ -76,25 +76,3 @@ def _secrets(config: WorkerConfig) -> secrets.SecretsProviderConfigurator:
 
 def _without_config(made: Callable[[], T]) -> Callable[[Config], T]:
     return lambda _: made()
-
-
-def _load(
-    key: str, name: str, protocol: type[Any], built_in: Mapping[str, Callable[[Config], Any]]
-) -> Callable[[Config], Any]:
-    """Return a class by its name; another Java class than the built-in ones is refused with what to write instead."""
-    if name in built_in:
-        return built_in[name]
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
-        raise StartError(
-            f"{key} is {name!r}, a Java class that can't be loaded: take one of {', '.join(built_in)}, or give "
-            f"package.module:Class of a Python class that implements {protocol.__module__}.{protocol.__name__}"
-        )
-    try:
-        found: Callable[[Config], Any] = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise StartError(f"{key} is {name!r}, which can't be imported: {error}") from None
-    missing = [method for method in vars(protocol) if not method.startswith("_") and not hasattr(found, method)]
-    if missing:
-        raise StartError(f"{key} is {name!r}, which lacks {', '.join(missing)} of {protocol.__name__}")
-    return found

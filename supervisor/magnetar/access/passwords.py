@@ -1,0 +1,101 @@
+"""Passwords in the form that Apache's `htpasswd -m` writes, as Pulsar's `AuthenticationProviderBasic` reads them."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from magnetar_broker.auth.keys import key_bytes
+from magnetar_broker.errors import KeyFormatError
+
+from magnetar.errors import NotAuthenticatedError, StartError
+
+_SETTING = "basicAuthConf"
+_ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ROUNDS = 1000
+_ORDER = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
+_UNKNOWN = "Unknown user or invalid password"
+
+
+class Passwords:
+    """Users and the hashes of their passwords."""
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        self._hashes = dict(hashes)
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, object]) -> Self:
+        """Read what `basicAuthConf` names: a path, a `file:` or `data:` URL, or base64. Raises StartError."""
+        given = str(properties.get(_SETTING) or "")
+        if not given:
+            raise StartError(f"properties.{_SETTING} is missing: name the file that `htpasswd -m` wrote")
+        try:
+            text = key_bytes(given).decode()
+        except (KeyFormatError, UnicodeDecodeError) as error:
+            raise StartError(f"properties.{_SETTING}: {error}") from None
+        return cls(dict(_users(text)))
+
+    def user_of(self, pair: str) -> str:
+        """Return the user of `user:password` in base64. Raises NotAuthenticatedError."""
+        try:
+            user, colon, password = base64.b64decode(pair, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            raise NotAuthenticatedError("what stands behind `Basic` is not user:password in base64") from None
+        known = self._hashes.get(user, "$apr1$........$")
+        # A hash is made for strangers, too, so that the time taken does not tell who is known.
+        matches = hmac.compare_digest(apr1(password.encode(), known.split("$")[2]).encode(), known.encode())
+        if not colon or not matches:
+            raise NotAuthenticatedError(_UNKNOWN)
+        return user
+
+
+def _users(text: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        user, colon, known = line.strip().partition(":")
+        if not colon or not user:
+            raise StartError(f"properties.{_SETTING}, line {number}: not user:hash; write the file with `htpasswd -m`")
+        if known.count("$") != 3 or not known.startswith("$apr1$"):
+            raise StartError(
+                f"properties.{_SETTING}, line {number}: the password of {user!r} is in a form that is not read; "
+                "write it anew with `htpasswd -m`"
+            )
+        yield user, known
+
+
+def apr1(password: bytes, salt: str) -> str:
+    """Return Apache's MD5 hash of a password, `$apr1$salt$hash`.
+
+    The weak algorithm is the file format's: Pulsar reads no better one.
+    """
+    salted = salt.encode()
+    digest = _start(password, salted)
+    for turn in range(_ROUNDS):
+        step = password if turn % 2 else digest
+        step += salted if turn % 3 else b""
+        step += password if turn % 7 else b""
+        digest = _md5(step + (digest if turn % 2 else password))
+    text = "".join(_in_base64(digest[a] << 16 | digest[b] << 8 | digest[c], 4) for a, b, c in _ORDER)
+    return f"$apr1${salt}${text}{_in_base64(digest[11], 2)}"
+
+
+def _start(password: bytes, salt: bytes) -> bytes:
+    """Mix password and salt once, as the format has it: a bit of the password's length takes a byte of one of two."""
+    twice = _md5(password + salt + password)
+    mixed = password + b"$apr1$" + salt + (twice * (len(password) // 16 + 1))[: len(password)]
+    length = len(password)
+    while length:
+        mixed += b"\0" if length & 1 else password[:1]
+        length >>= 1
+    return _md5(mixed)
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _in_base64(value: int, digits: int) -> str:
+    return "".join(_ALPHABET[value >> 6 * place & 63] for place in range(digits))
