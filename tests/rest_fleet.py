@@ -36,6 +36,7 @@ class TaskInstance:
     """An instance that is ready at once and lives until it is stopped."""
 
     pid: int | None = None
+    survives = False
     grpc_port = metrics_port = None
 
     def __init__(self, log_file: Path) -> None:
@@ -52,6 +53,12 @@ class TaskInstance:
 
     async def stop(self, grace: float) -> None:
         self._ended.set()
+
+    def subscribe(self) -> None: ...
+
+    async def let_go(self) -> None: ...
+
+    def dump_stacks(self) -> None: ...
 
     async def status(self) -> FunctionStatus:
         return FunctionStatus(running=True, numReceived=5)
@@ -78,6 +85,12 @@ class TaskRuntime:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"instance {spec.instance_id} started\n")
         return TaskInstance(log)
+
+    async def prepare(self, spec: InstanceSpec) -> None:
+        """Refuse to let a successor wait."""
+
+    async def adopt(self, fqiid: str) -> None:
+        """Adopt nothing."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ def security_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield each key that lacks another one, with a sentence that names what to add."""
     yield from _authentication(values)
     yield from _tls(values)
+    yield from _instances(values)
 
 
 def _authentication(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -51,4 +52,15 @@ def _tls(values: Mapping[str, Any]) -> Iterator[Problem]:
         yield (
             "tlsRequireTrustedClientCertOnConnect",
             "tlsRequireTrustedClientCertOnConnect needs tlsEnabled, and tlsTrustCertsFilePath to judge certificates by",
+        )
+
+
+def _instances(values: Mapping[str, Any]) -> Iterator[Problem]:
+    block = values.get("magnetar")
+    own = block.get("instanceCredentials") if isinstance(block, Mapping) else None
+    plugin = str(values.get("brokerClientAuthenticationPlugin") or values.get("clientAuthenticationPlugin") or "")
+    if own == "worker" and plugin.lower().endswith("basic"):
+        yield (
+            "magnetar",
+            "magnetar.instanceCredentials is 'worker', whose password would stand on command lines: use a token or TLS",
         )

@@ -13,6 +13,12 @@ from magnetar.functions.submission import Submission
 from magnetar.model import to_details
 from magnetar.model.names import FunctionName
 from magnetar.runtimes.base import function_of
+from magnetar.runtimes.handover import keep_token
+
+_WITHOUT = (
+    "the function has no credentials of its own, as the request came without a token: the broker may refuse its "
+    "instances; update it by a token and with updateAuthData, or set magnetar.instanceCredentials"
+)
 
 
 async def create(context: FunctionsContext, name: FunctionName, submission: Submission) -> tuple[str, ...]:
@@ -32,7 +38,7 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
     metadata = FunctionMetaData(
         functionDetails=to_details(config), packageLocation=location, version=0, createTime=int(time.time() * 1000)
     )
-    await keep_credentials(context, metadata, runtime, submission.token)
+    warnings += await keep_credentials(context, metadata, runtime, submission.token)
     try:
         await context.coordination.write(metadata)
     except OutOfDateError:
@@ -44,15 +50,22 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
 
 async def keep_credentials(
     context: FunctionsContext, metadata: FunctionMetaData, runtime: str, token: str | None
-) -> None:
-    """Have what the request authenticated with kept for the function's instances, and note where in its metadata."""
-    if context.external is None or runtime != context.external.name:
-        return
-    kept = await context.external.keep_credentials(function_of(metadata), token)
+) -> tuple[str, ...]:
+    """Have what the request authenticated with kept for the function's instances, and note it in its metadata.
+
+    Returns warnings.
+    """
+    warnings: tuple[str, ...] = ()
+    if context.external is not None and runtime == context.external.name:
+        kept = await context.external.keep_credentials(function_of(metadata), token)
+    else:
+        kept = keep_token(token) if token and context.settings.keeps_tokens else None
+        warnings = (_WITHOUT,) if kept is None and context.settings.keeps_tokens else ()
     if kept is None:
         metadata.ClearField("functionAuthSpec")
     else:
         metadata.functionAuthSpec.CopyFrom(kept)
+    return warnings
 
 
 async def place(

@@ -13,7 +13,10 @@ from magnetar.packages.locations import UrlPolicy
 
 @dataclass(frozen=True)
 class FunctionsSettings:
-    """Who this worker is and what it lets functions do; seconds."""
+    """Who this worker is and what it lets functions do; seconds.
+
+    With `keeps_tokens` a function that runs on workers gets the token of its creator.
+    """
 
     worker: WorkerInfo
     runtimes: tuple[str, ...] = ("process", "thread")
@@ -22,6 +25,7 @@ class FunctionsSettings:
     pending: int = 1000
     trigger_timeout: float = 30.0
     state_directory: Path = Path(".magnetar/state")
+    keeps_tokens: bool = False
 
     def runtime_of(self, details: FunctionDetails) -> str:
         """Return the runtime that a function asks for or gets."""
@@ -37,6 +41,7 @@ def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
         forwards_properties=config.forward_source_message_property,
         pending=config.max_pending_async_requests,
         state_directory=config.state_directory,
+        keeps_tokens=config.authentication_enabled and config.magnetar.instance_credentials == "caller",
     )
 
 

@@ -47,8 +47,9 @@ async def update(context: FunctionsContext, name: FunctionName, submission: Subm
     changed.version += 1
     if intended.package:
         changed.packageLocation.CopyFrom(await place(context, name, changed.version, intended.package))
+    warnings = intended.warnings
     if submission.options.update_auth_data:
-        await keep_credentials(context, changed, intended.runtime, submission.token)
+        warnings += await keep_credentials(context, changed, intended.runtime, submission.token)
     try:
         await context.coordination.write(changed)
     except OutOfDateError:
@@ -58,7 +59,7 @@ async def update(context: FunctionsContext, name: FunctionName, submission: Subm
     if changed.packageLocation != intended.before.packageLocation:
         await delete_package(context, intended.before.packageLocation)
     context.logger.info("A function was updated.", function=name.fqfn, version=changed.version)
-    return intended.warnings
+    return warnings
 
 
 async def intend(context: FunctionsContext, name: FunctionName, submission: Submission) -> Intended:

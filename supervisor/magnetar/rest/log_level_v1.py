@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Depends, Query, status
 from magnetar_instance.log_level import LEVELS
 
 from magnetar.functions.log_level import read_level
@@ -12,7 +12,9 @@ from magnetar.rest.paths import Named, P
 
 def log_level_router(context: RestContext) -> APIRouter:
     """Return the route of log levels."""
-    router = APIRouter(prefix="/magnetar/v1/loglevel", tags=["magnetar"])
+    router = APIRouter(
+        prefix="/magnetar/v1/loglevel", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+    )
 
     @router.put(P, status_code=status.HTTP_204_NO_CONTENT)
     async def set_log_level(

@@ -23,8 +23,9 @@ class InstanceSpec:
     """All that a runtime needs to start one instance.
 
     `package` is the function's code as a file on this host (named as it was uploaded), `environment` a directory with the
-    Python packages that it asks for; `function_id` and `function_version` are fresh UUIDs, as Pulsar's worker sends them.
-    `fingerprint` changes with whatever makes the instance another one.
+    Python packages that it asks for, `auth` what is kept of its creator's credentials; `function_id` and
+    `function_version` are fresh UUIDs, as Pulsar's worker sends them. `fingerprint` changes with whatever makes the instance
+    another one.
     """
 
     details: FunctionDetails
@@ -34,6 +35,7 @@ class InstanceSpec:
     function_version: str
     environment: Path | None = None
     fingerprint: str = ""
+    auth: FunctionAuthenticationSpec | None = field(default=None, repr=False)
 
     @property
     def fqfn(self) -> str:

@@ -234,7 +234,10 @@ class SupervisedInstance:
         environment = await self._environment(details, package) if runtime.name == "process" else None
         self._fetch_failures = 0
         ids = str(uuid.uuid4()), str(uuid.uuid4())
-        return runtime, InstanceSpec(details, version.instance_id, package, *ids, environment, version.fingerprint)
+        auth = version.function.auth
+        return runtime, InstanceSpec(
+            details, version.instance_id, package, *ids, environment, version.fingerprint, auth
+        )
 
     async def _environment(self, details: FunctionDetails, package: Path) -> Path | None:
         """Return what a process is given to import from; while it is installed, that is what the instance waits for."""

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
-from magnetar_instance.settings import ClientAuth
 from magnetar_instance.state import state_address
 
 from magnetar.config.worker import WorkerConfig
@@ -19,7 +18,7 @@ from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage
 from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.python import PythonLanguage
-from magnetar.runtimes.process.settings import Credentials, ProcessSettings
+from magnetar.runtimes.process.settings import ProcessSettings
 from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
 from magnetar.worker_settings.policies import survival
@@ -120,7 +119,6 @@ def process_admission(languages: Mapping[str, Language]) -> Callable[[FunctionDe
 
 def thread_settings(config: WorkerConfig) -> ThreadSettings:
     """Return the settings of the thread runtime; functions log where those of the process runtime do."""
-    given = credentials(config)
     return ThreadSettings(
         pulsar_service_url=config.pulsar_service_url,
         cluster_name=config.pulsar_functions_cluster,
@@ -128,16 +126,6 @@ def thread_settings(config: WorkerConfig) -> ThreadSettings:
         download_directory=config.download_directory.absolute(),
         group_name=config.thread_runtime.thread_group_name,
         log_format=config.magnetar.logs.format,
-        auth=ClientAuth() if given is None else _client_auth(given),
+        credentials=credentials(config),
         state_storage_url=state_address(config.state_directory),
-    )
-
-
-def _client_auth(credentials: Credentials) -> ClientAuth:
-    return ClientAuth(
-        plugin=credentials.plugin,
-        parameters=credentials.parameters,
-        tls_allow_insecure=credentials.tls_allow_insecure,
-        tls_hostname_verification=credentials.hostname_verification,
-        tls_trust_certs=credentials.tls_trust_cert_path,
     )

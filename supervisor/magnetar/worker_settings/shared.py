@@ -10,12 +10,18 @@ def exposed_web_service(config: WorkerConfig) -> str:
 
 
 def credentials(config: WorkerConfig) -> Credentials | None:
-    """Return what instances authenticate with: as in Pulsar, only when the worker authenticates its own clients."""
+    """Return what instances authenticate with: as in Pulsar, only when the worker authenticates its own clients.
+
+    The worker's own credentials are among it only where `magnetar.instanceCredentials` says so.
+    """
     if not config.authentication_enabled:
         return None
+    chosen = config.magnetar.instance_credentials
+    plugin, parameters = (config.broker_credentials or ("", "")) if chosen == "worker" else ("", "")
     return Credentials(
-        plugin=config.broker_client_authentication_plugin or config.client_authentication_plugin or "",
-        parameters=config.broker_client_authentication_parameters or config.client_authentication_parameters or "",
+        plugin=plugin,
+        parameters=parameters,
+        callers=chosen == "caller",
         use_tls=config.use_tls,
         tls_allow_insecure=config.tls_allow_insecure_connection,
         hostname_verification=config.tls_enable_hostname_verification,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,11 @@ KEYS_OF_4 = [
 ]
 
 
-def conf(**changes: Any) -> dict[str, Any]:
+def conf(credentials: Credentials | None = None, **changes: Any) -> dict[str, Any]:
     settings = ProcessSettings("pulsar://h:1", "alone", Path("/logs"), {"PATH": "/bin"}, **changes)
-    launch = GoLanguage(settings).launch(InstanceSpec(DETAILS, 3, PLACE.package, "id", "version"), PLACE)
+    launch = GoLanguage(settings).launch(
+        InstanceSpec(DETAILS, 3, PLACE.package, "id", "version"), replace(PLACE, credentials=credentials)
+    )
     assert list(launch.argv[:2]) == ["/f/double", "-instance-conf"]
     assert launch.output == PLACE.log_file
     return json.loads(launch.argv[2])

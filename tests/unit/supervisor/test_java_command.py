@@ -25,9 +25,12 @@ def spec(details: FunctionDetails = DETAILS) -> InstanceSpec:
 
 
 def argv(
-    settings: ProcessSettings = SETTINGS, java: JavaSettings = JAVA, details: FunctionDetails = DETAILS
+    settings: ProcessSettings = SETTINGS,
+    java: JavaSettings = JAVA,
+    details: FunctionDetails = DETAILS,
+    place: Place = PLACE,
 ) -> list[str]:
-    return list(JavaLanguage(settings, java).launch(spec(details), PLACE).argv)
+    return list(JavaLanguage(settings, java).launch(spec(details), place).argv)
 
 
 def test_a_java_command_is_that_of_pulsar_4() -> None:
@@ -76,13 +79,12 @@ def test_everything_optional_has_its_place() -> None:
         SETTINGS,
         extra_dependencies=Path("/deps"),
         state_storage_url="bk://h:4181",
-        credentials=Credentials("plugin", "token:x"),
     )
     java = replace(
         JAVA, additional_arguments=("-Dq=1",), web_service_url="http://h", nar_extraction_directory="/nar",
         ignore_unknown_config_fields=True,
     )  # fmt: skip
-    command = argv(settings, java)
+    command = argv(settings, java, place=replace(PLACE, credentials=Credentials("plugin", "token:x")))
     assert command[command.index("-cp") + 1] == "/pulsar/java-instance.jar:/deps/*"
     assert command[command.index("-cp") + 2] == "-Dpulsar.functions.extra.dependencies.dir=/deps"
     assert command.index("-Dq=1") < command.index("-Xmx1073741824")

@@ -47,11 +47,9 @@ def test_a_python_command_is_pulsars() -> None:
 
 def test_credentials_are_passed_as_pulsar_passes_them() -> None:
     """The authentication flags appear only when the worker authenticates."""
-    settings = ProcessSettings(
-        "pulsar://h:1", "c", Path("l"), credentials=Credentials("plugin", "token:x", use_tls=True)
-    )
-    command = list(PythonLanguage(settings).launch(SPEC, PLACE).argv)
-    assert command[command.index("--client_auth_params") + 1] == "token:x"
+    place = replace(PLACE, credentials=Credentials("plugin", "file:///x", use_tls=True))
+    command = list(PythonLanguage(SETTINGS).launch(SPEC, place).argv)
+    assert command[command.index("--client_auth_params") + 1] == "file:///x"
     assert command[command.index("--use_tls") + 1] == "true"
     assert "--client_auth_plugin" not in PythonLanguage(SETTINGS).launch(SPEC, PLACE).argv
 

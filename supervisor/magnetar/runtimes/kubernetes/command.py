@@ -107,11 +107,10 @@ class PodCommand:
             state_storage_url=self._settings.state_storage_url,
             health_check_interval=_HEALTH_CHECKS_BY_OTHERS,
             secrets_provider=self._secrets_provider,
-            credentials=self._credentials,
         )
         keys, file = self._settings.keys, Path(self._file)
         spec = InstanceSpec(self._spec.details, -1, file, *self._identity)
-        return process, spec, Place(file, keys.grpc_port, keys.metrics_port, Path())
+        return process, spec, Place(file, keys.grpc_port, keys.metrics_port, Path(), self._credentials)
 
     def _python(self) -> list[Word]:
         keys = self._settings.keys

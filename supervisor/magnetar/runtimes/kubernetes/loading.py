@@ -47,7 +47,8 @@ def _customizer(config: WorkerConfig) -> customizer.KubernetesManifestCustomizer
 def _auth(config: WorkerConfig) -> auth.KubernetesFunctionAuthProvider:
     name = config.function_auth_provider_class_name
     if not name:
-        return auth.KubernetesSecretsTokenAuthProvider() if config.authentication_enabled else auth.WorkersCredentials()
+        callers = config.authentication_enabled and config.magnetar.instance_credentials == "caller"
+        return auth.KubernetesSecretsTokenAuthProvider() if callers else auth.WorkersCredentials()
     made: auth.KubernetesFunctionAuthProvider = load_class(
         "functionAuthProviderClassName",
         name,

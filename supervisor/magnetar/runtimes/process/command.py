@@ -46,7 +46,7 @@ def common_arguments(
     arguments += ["--function_id", spec.function_id, "--function_version", spec.function_version]
     arguments += ["--function_details", f"'{details_json(spec)}'"]
     arguments += ["--pulsar_serviceurl", settings.pulsar_service_url, *after_service_url]
-    arguments += _credentials(settings.credentials)
+    arguments += _credentials(place.credentials)
     arguments += ["--max_buffered_tuples", str(MAX_BUFFERED_TUPLES)]
     arguments += ["--port", str(place.port), "--metrics_port", str(place.metrics_port), *after_ports]
     if settings.state_storage_url:

@@ -59,7 +59,7 @@ def go_conf(settings: ProcessSettings, spec: InstanceSpec, place: Place, *, web_
         "clusterName": settings.cluster_name,
         "killAfterIdleMs": 0,
         "expectedHealthCheckInterval": max(0, settings.health_check_interval),
-        **_credentials(settings.credentials),
+        **_credentials(place.credentials),
         **_function(spec.details),
         **_input(spec.details),
         "functionDetails": details_json(spec),

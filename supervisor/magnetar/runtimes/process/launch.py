@@ -11,6 +11,7 @@ from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.last_words import Reader, plain
+from magnetar.runtimes.process.settings import Credentials
 
 _HEALTH_INTERVAL = 10.0
 Rotation = Literal["reopen", "in-place", "own"]
@@ -21,13 +22,14 @@ class Place:
     """What the runtime chose for one start; the ports are free on loopback.
 
     `package` is the instance's own copy of the code (executable for Go), removed when it ends. The directory of
-    `log_file` exists.
+    `log_file` exists. `credentials` are what the instance shows the broker, without a secret in them.
     """
 
     package: Path
     port: int
     metrics_port: int
     log_file: Path
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from magnetar.processes.leftovers import INSTANCE_MARKER, kill_leftovers
 from magnetar.processes.ports import Ports
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
+from magnetar.runtimes.handover import TOKEN_SUFFIX, credentials_of, in_file, remove_tokens_of_the_dead
 from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.asking import Asking, Resumed, Voice
 from magnetar.runtimes.process.command import log_file, python_environment
@@ -84,6 +86,7 @@ class ProcessRuntime:
         if self._settings.zygote and self._settings.python_instance is None:
             self._zygotes.warm(python_environment(self._settings))
         await self._survivors.find(self._settings.records, self._launcher)
+        remove_tokens_of_the_dead(self._settings.records)
         return self
 
     async def __aexit__(
@@ -138,10 +141,17 @@ class ProcessRuntime:
         undo.push_async_callback(self._copies.remove, package)
         port, metrics_port = ports = self._ports.take(2)
         undo.callback(self._ports.give_back, ports)
-        return Place(package, port, metrics_port, log)
+        token = self._beside(spec, TOKEN_SUFFIX)
+        undo.callback(token.unlink, missing_ok=True)
+        credentials = in_file(credentials_of(self._settings.credentials, spec.auth), token)
+        return Place(package, port, metrics_port, log, credentials)
+
+    def _beside(self, spec: InstanceSpec, suffix: str) -> Path:
+        """Return where something about a start is kept while its process lives."""
+        return self._settings.records / f"{spec.details.name}-{spec.instance_id}-{spec.function_id}{suffix}"
 
     def _composed(self, spec: InstanceSpec, place: Place, launch: Launch, *, waits: bool) -> Start:
-        record = self._settings.records / f"{spec.details.name}-{spec.instance_id}-{spec.function_id}.json"
+        record = self._beside(spec, ".json")
         marker = f"{self._launcher.mark}:{spec.fqiid}:{spec.function_id}"
         return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
 
@@ -169,6 +179,7 @@ class ProcessRuntime:
             undo.push_async_callback(self._copies.remove, start.place.package)
             undo.callback(self._ports.give_back, ports)
             undo.callback(start.record.unlink, missing_ok=True)
+            undo.callback(self._beside(start.spec, TOKEN_SUFFIX).unlink, missing_ok=True)
             link = None if descriptor is None else SupervisorLink(socket.socket(fileno=descriptor))
             if link is not None:
                 undo.push_async_callback(self._launcher.release, start.key)

@@ -9,14 +9,15 @@ from magnetar_instance.logs import LogFormat
 
 @dataclass(frozen=True)
 class Credentials:
-    """How instances authenticate to the broker, as the worker does."""
+    """How instances authenticate to the broker; with `callers`, by their function's creator's token where it is kept."""
 
     plugin: str = ""
-    parameters: str = ""
+    parameters: str = field(default="", repr=False)
     use_tls: bool = False
     tls_allow_insecure: bool = False
     hostname_verification: bool = False
     tls_trust_cert_path: str = ""
+    callers: bool = False
 
 
 @dataclass(frozen=True)

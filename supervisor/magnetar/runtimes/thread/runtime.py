@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.settings import ClientAuth, InstanceSettings
 from magnetar_instance.thread_output import ThreadOutput
 from structlog.stdlib import BoundLogger
 
@@ -18,8 +18,10 @@ from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
 from magnetar.runtimes.choice import language_of
+from magnetar.runtimes.handover import credentials_of
 from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.command import log_file
+from magnetar.runtimes.process.settings import Credentials
 from magnetar.runtimes.thread.instance import ThreadInstance
 from magnetar.runtimes.thread.settings import ThreadSettings
 
@@ -131,7 +133,19 @@ class ThreadRuntime:
             code=spec.package,
             service_url=settings.pulsar_service_url,
             cluster=settings.cluster_name,
-            auth=settings.auth,
+            auth=_client_auth(credentials_of(settings.credentials, spec.auth)),
             secrets_provider=settings.secrets_provider,
             state_storage_url=settings.state_storage_url,
         )
+
+
+def _client_auth(credentials: Credentials | None) -> ClientAuth:
+    if credentials is None:
+        return ClientAuth()
+    return ClientAuth(
+        plugin=credentials.plugin,
+        parameters=credentials.parameters,
+        tls_allow_insecure=credentials.tls_allow_insecure,
+        tls_hostname_verification=credentials.hostname_verification,
+        tls_trust_certs=credentials.tls_trust_cert_path,
+    )

@@ -1,10 +1,11 @@
 """What the thread runtime was configured with."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from magnetar_instance.logs import LogFormat
-from magnetar_instance.settings import ClientAuth
+
+from magnetar.runtimes.process.settings import Credentials
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class ThreadSettings:
     log_directory: Path
     download_directory: Path
     group_name: str = "Thread Function Container Group"
-    auth: ClientAuth = field(default_factory=ClientAuth)
+    credentials: Credentials | None = None
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
     state_storage_url: str = ""
     log_format: LogFormat = "text"
