@@ -53,7 +53,7 @@ class OrderedRunner(Runner):
     def __init__(self, settings: InstanceSettings, **parts: Any) -> None:
         super().__init__(settings, **parts)
         self._asked_to_stop = threading.Event()
-        self._undelivered: pulsar.Result | None = None
+        self._ended_by = ""
         self._fixed_delay = settings.details.source.negativeAckRedeliveryDelayMs / 1000
 
     def _make_deliveries(self, details: FunctionDetails) -> Deliveries:  # noqa: ARG002 - autoAck has no say, as in Pulsar
@@ -63,10 +63,10 @@ class OrderedRunner(Runner):
         return FailuresInPlace(settings, self._publisher, self._figures, self._logger)
 
     def run(self) -> None:
-        """Process until stopped. Raises PulsarException also when a result can't be confirmed."""
+        """Process until stopped. Raises PulsarException also when a result can't be sent or confirmed."""
         super().run()
-        if self._undelivered is not None and not self._asked_to_stop.is_set():
-            raise pulsar.PulsarException(f"a result was not confirmed: {self._undelivered}")
+        if self._ended_by and not self._asked_to_stop.is_set():
+            raise pulsar.PulsarException(self._ended_by)
 
     def stop(self) -> None:
         """Finish the message that is being processed and then no more."""
@@ -86,6 +86,9 @@ class OrderedRunner(Runner):
             super()._one(source, message)
             if not self._failures.failed:
                 break
+            if self._publisher.blocked:
+                self._begin_anew(self._publisher.blocked)
+                return
             if self._asked_to_stop.wait(self._fixed_delay or delay) or self._stopping:
                 return
             delay = min(delay * 2, _LONGEST_DELAY)
@@ -95,6 +98,10 @@ class OrderedRunner(Runner):
 
     def _not_delivered(self, result: pulsar.Result, count: int) -> None:
         super()._not_delivered(result, count)
-        self._undelivered = result
+        self._begin_anew(f"a result was not confirmed: {result}")
+
+    def _begin_anew(self, why: str) -> None:
+        """End: what is not acknowledged goes to whoever has its partition by then, in order."""
+        self._ended_by = why
         self._stopping = True
         self._inputs.end()

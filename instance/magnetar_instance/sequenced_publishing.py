@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ from magnetar_instance.schemas import Importer
 from magnetar_instance.sequences import partition_of, place_of, producer_name, sequence_of
 from magnetar_instance.settings import InstanceSettings
 
-_BUSY_SECONDS = 45.0
-"""So long a producer's name is waited for: a broker may take that long to hear that the host of its holder is dead."""
+_BUSY_SECONDS = 15.0
+"""So long a producer's name is waited for that another instance has; then this one begins anew."""
 _BUSY_PAUSE = 0.1
 _IDLE_SECONDS = 3.0
 """So long an unused producer is kept: the partition may have gone to another instance, which waits for the name."""
@@ -64,6 +64,8 @@ class SequencedPublisher(Publisher):
         self._results = self._sequence = 0
         self._partitions: dict[str, list[str]] = {}
         self._look_again = 0.0
+        self.blocked = ""
+        """Why nothing can be sent any more: the message at hand may be another instance's by now."""
         self._hurried = threading.Event()
         self._answers: queue.SimpleQueue[pulsar.Result | None] = queue.SimpleQueue()
 
@@ -154,6 +156,10 @@ class SequencedPublisher(Publisher):
         raise pulsar.ProducerBusy(f"every name for a producer of {topic} on {output} was used with other sequence ids")
 
     def _create(self, output: str, name: str) -> Any:
+        """Make a producer as soon as nobody else has its name.
+
+        Partitions change hands: an instance that waits for another's lets go of its own, or two would wait for each other.
+        """
         ends = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
@@ -165,7 +171,11 @@ class SequencedPublisher(Publisher):
                     **{**self._options, "batching_enabled": False},
                 )
             except pulsar.ProducerBusy:
-                if self._hurried.wait(_BUSY_PAUSE) or time.monotonic() > ends:
+                self._let_others_go()
+                if self._hurried.wait(_BUSY_PAUSE):
+                    raise
+                if time.monotonic() > ends:
+                    self.blocked = f"another instance has the producer {name} for {_BUSY_SECONDS:g} s"
                     raise
 
     def _has(self, topic: str, ledger: int, sequence: int) -> bool:
@@ -195,6 +205,26 @@ class SequencedPublisher(Publisher):
                 outlet.fresh, outlet.used = False, now
             elif now - outlet.used >= _IDLE_SECONDS:
                 self._let_go(origin)
+
+    def _let_others_go(self) -> None:
+        """Close the producers of all other inputs; what the round at hand sent by them is confirmed before."""
+        for origin, outlet in tuple(self._outlets.items()):
+            if origin == self._origin:
+                continue
+            keys = [(output, origin) for output in outlet.producers]
+            if all(self._flushed(key) for key in keys):
+                self._let_go(origin)
+
+    def _flushed(self, key: Hashable) -> bool:
+        """Have what was sent by a producer in this round confirmed; of one where that fails the round itself will tell."""
+        if key not in self._unflushed:
+            return True
+        answers = self._answers = queue.SimpleQueue()
+        self._unflushed[key].flush_async(answers.put)
+        if self._hurried.is_set() or answers.get() != pulsar.Result.Ok:
+            return False
+        del self._unflushed[key]
+        return True
 
     def _let_go(self, origin: tuple[str, int]) -> None:
         outlet = self._outlets.pop(origin)
