@@ -57,10 +57,15 @@ def batch(most: int = 500, wait: float = 0.0) -> Callable[[_Marked], _Marked]:
         raise ValueError(f"@batch(most={most!r}, wait={wait!r}): most must be 1 or more, wait 0 seconds or more")
 
     def mark(process: _Marked) -> _Marked:
-        setattr(process, _BATCH, BatchOptions(most, wait))
+        mark_batch(process, BatchOptions(most, wait))
         return process
 
     return mark
+
+
+def mark_batch(process: Callable[..., object], options: BatchOptions) -> None:
+    """Mark a function as one that takes lists."""
+    setattr(process, _BATCH, options)
 
 
 def batch_options(process: Callable[..., object]) -> BatchOptions | None:

@@ -29,6 +29,7 @@ from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.state import StateStore, open_state
 from magnetar_instance.subscribing import has_queue, specs_of, subscribe
+from magnetar_instance.tracing import traced, tracing_of
 
 AnyRunner = Runner | ConcurrentRunner
 
@@ -43,10 +44,12 @@ class Assembly:
     context: FunctionContext
 
     def close(self) -> None:
-        """Close producers, consumers and the function's state."""
+        """Close producers, consumers and the function's state, and have its spans exported."""
         self.publisher.close()
         self.inputs.close()
         self.context.close_state()
+        if self.context.tracing is not None:
+            self.context.tracing.flush()
 
 
 def assemble(
@@ -93,6 +96,9 @@ def assemble(
         client,
         _state(settings, logger),
     )
+    context.tracing = tracing = tracing_of(settings)
+    if tracing is not None:
+        function = traced(function, tracing, in_lists=settings.window is not None or function.batch is not None)
     outputs = Outputs(details, writing.encode, publisher)
     parts = Parts(settings, function, context, inputs, outputs, publisher, figures, progress)
     if is_concurrent(settings, function):

@@ -19,6 +19,7 @@ from magnetar_instance.serde import IdentitySerDe, SerDe, serde_for
 from magnetar_instance.settings import PENDING_KEY, InstanceSettings
 from magnetar_instance.state import StateStore
 from magnetar_instance.state_context import StateMethods
+from magnetar_instance.tracing import Tracing
 
 
 class FunctionContext(StateMethods, Context):  # type: ignore[misc] # Pulsar's client has no types
@@ -42,6 +43,7 @@ class FunctionContext(StateMethods, Context):  # type: ignore[misc] # Pulsar's c
         details = settings.details
         self._state = state
         self.current: Any = None
+        self.tracing: Tracing | None = None
         self.confirmation: Confirmation | None = None
         self._deliveries: Deliveries | None = None
         self._round: Round | None = None
@@ -77,6 +79,10 @@ class FunctionContext(StateMethods, Context):  # type: ignore[misc] # Pulsar's c
         if self.confirmation is None:
             self.confirmation = self._deliveries.set_apart(self._round, self.current)
         return self.confirmation
+
+    def trace(self) -> Mapping[str, str]:
+        """Return the properties that carry the span of the call on; none where there are no spans."""
+        return {} if self.tracing is None else self.tracing.properties()
 
     # The message.
 
@@ -200,7 +206,7 @@ class FunctionContext(StateMethods, Context):  # type: ignore[misc] # Pulsar's c
         options = dict(message_conf or {})
         merged = {**options.pop("properties", {}), **(properties or {})}
         if self.current is not None:
-            merged = {**origin_of(self.current), **merged}
+            merged = {**origin_of(self.current), **self.trace(), **merged}
         self._publisher.send(
             topic_name,
             data,
