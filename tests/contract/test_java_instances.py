@@ -20,6 +20,7 @@ from toolchains import java_examples, java_installation, java_settings, pulsars_
 
 pytestmark = [pytest.mark.anyio, requires("java"), requires("maven"), pytest.mark.timeout(400)]
 PULSARS = "org.apache.pulsar.functions.api.examples"
+EXAMPLES = {"ContextFunction": {"output": None}, "UserConfigFunction": {"userConfig": {"WhatToWrite": "configured"}}}
 
 
 @pytest.fixture
@@ -112,13 +113,15 @@ async def test_kinds_of_java_functions(
         ("ExclamationFunction", ["a", "b"], ["a!", "b!"]),
         ("JavaNativeExclamationFunction", ["a"], ["a!"]),
         ("ContextFunction", ["a"], []),
+        ("UserConfigFunction", ["a"], ["configured"]),
+        ("LoggingFunction", ["a"], ["a!"]),
     ],
 )
 async def test_pulsars_own_examples_run(
     pulsar_broker: RunningBroker, tmp_path: Path, examples: Path, name: str, sent: list[str], received: list[str]
 ) -> None:
     """Their published jar, unchanged."""
-    details = function(jar="x", className=f"{PULSARS}.{name}", **({} if received else {"output": None}))
+    details = function(jar="x", className=f"{PULSARS}.{name}", **EXAMPLES.get(name, {}))
     async with bench(pulsar_broker, tmp_path, java) as found:
         running = await found.start(details, examples)
         assert await found.exchange(details, *sent, count=len(received)) == received
