@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ def test_events_tell_why_an_instance_was_started_again(tmp_path: Path) -> None:
         os.kill(seen[0]["pid"], signal.SIGKILL)
         while worker.instances()[0]["pid"] in (None, seen[0]["pid"]) or worker.instances()[0]["phase"] != "running":
             assert time.monotonic() < deadline
-        told = worker.http.get("/magnetar/v1/events/public/default/ex").json()
+        told = worker.http.get("/magnetar/v1/instances/public/default/ex/events").json()
         assert [each["event"] for each in told].count("spawn") == 2
         [ended] = [each for each in told if each["event"] == "end"]
         assert "signal SIGKILL" in ended["reason"]
@@ -43,3 +44,11 @@ def test_events_tell_why_an_instance_was_started_again(tmp_path: Path) -> None:
         assert "signal SIGKILL" in printed.stdout
         refused = worker.http.get("/magnetar/v1/manifests/public/default/ex")
         assert (refused.status_code, refused.json()["reason"]) == (400, "public/default/ex does not run in Kubernetes")
+        follow = subprocess.Popen([*command, "--follow", "--format", "json"], stdout=subprocess.PIPE, text=True)
+        with follow:
+            assert follow.stdout is not None
+            assert json.loads(follow.stdout.readline())["event"] == "spawn"
+            assert worker.http.delete("/admin/v3/functions/public/default/ex").status_code == 204
+            last = [json.loads(line)["event"] for line in follow.stdout]
+            assert follow.wait(DEADLINE) == 0
+        assert last[-1] in {"ready", "stop", "end"}

@@ -200,7 +200,7 @@ async def test_a_function_lives_in_kubernetes_from_create_to_delete(
 
             manifests = (await client.get("/magnetar/v1/manifests/public/default/shout")).json()
             assert [each["kind"] for each in manifests] == ["Service", "StatefulSet"]
-            events = (await client.get("/magnetar/v1/events/public/default/shout")).json()
+            events = (await client.get("/magnetar/v1/instances/public/default/shout/events")).json()
             assert "SuccessfulCreate" in {each["event"] for each in events if each["instanceId"] is None}
             assert "Scheduled" in {each["event"] for each in events if each["instanceId"] == 0}
             await tell_the_log(client)

@@ -172,10 +172,20 @@ def test_events_tell_what_happened_to_an_instance(worker: Standalone, name: str)
     told = worker.http.get(path).json()
     assert [each["event"] for each in told] == ["spawn", "ready", "stop", "end", "spawn", "ready"]
     assert [each["phase"] for each in told[2:4]] == ["stopping", "stopped"]
-    assert set(told[0]) == {"number", "at", "event", "phase", "reason", "pid"}
+    assert set(told[0]) == {"number", "at", "time", "instanceId", "source", "event", "phase", "reason", "pid"}
+    assert worker.http.get(path.replace("/0/", "/")).json() == told
     assert worker.http.get(path, params={"since": told[3]["number"]}).json() == told[4:]
     assert worker.http.get(path, params={"since": -1}).status_code == 400
     assert worker.http.get(path.replace("/0/", "/7/")).status_code == 404
+    assert worker.http.get(path.replace(name, "unknown")).status_code == 404
+    with worker.http.stream("GET", path, params={"follow": "true", "since": 4}) as answer:
+        worker.http.post(f"{BASE}/{name}/0/restart")
+        lines = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data:"))
+        followed = [json.loads(next(lines)) for _ in range(6)]
+    assert [(each["number"], each["event"]) for each in followed] == list(
+        enumerate(["spawn", "ready", "stop", "end", "spawn", "ready"], 5)
+    )
+    assert f"instance=public/default/{name}:0 happened=stop phase=stopping" in worker.log()
 
 
 def test_update_loses_nothing(worker: Standalone, name: str) -> None:

@@ -60,8 +60,7 @@ class MagnetarApi:
 
     async def events(self, name: FunctionName, *, instance: int | None = None) -> list[InstanceEvent]:
         """Return what happened to a function's instances lately, oldest first."""
-        params = {} if instance is None else {"instance": str(instance)}
-        response = await self._calls.call("GET", f"{_BASE}/events/{_name(name)}", params=params)
+        response = await self._calls.call("GET", _events(name), params=_chosen(instance))
         return [InstanceEvent.model_validate(each) for each in response.json()]
 
     async def set_log_level(
@@ -71,6 +70,14 @@ class MagnetarApi:
         asked = {"level": level, "seconds": seconds, "instance": instance}
         params = {key: str(value) for key, value in asked.items() if value is not None}
         await self._calls.call("PUT", f"{_BASE}/loglevel/{_name(name)}", params=params)
+
+    async def follow_events(self, name: FunctionName, *, instance: int | None = None) -> AsyncIterator[InstanceEvent]:
+        """Yield what happened lately and then every event as it comes, until the worker or the function ends."""
+        params = {**_chosen(instance), "follow": "true"}
+        async with self._calls.stream(_events(name), params=params, endless=True) as response:
+            async for line in response.aiter_lines():
+                if line.startswith(_DATA):
+                    yield InstanceEvent.model_validate(json.loads(line.removeprefix(_DATA)))
 
     async def manifests(self, name: FunctionName) -> list[dict[str, object]]:
         """Return the objects that a function is, or would be, in Kubernetes; nothing is applied."""
@@ -86,6 +93,14 @@ class MagnetarApi:
 
 def _name(name: FunctionName) -> str:
     return "/".join(quote(part, safe="") for part in name)
+
+
+def _events(name: FunctionName) -> str:
+    return f"{_BASE}/instances/{_name(name)}/events"
+
+
+def _chosen(instance: int | None) -> dict[str, str]:
+    return {} if instance is None else {"instance": str(instance)}
 
 
 def _log(name: FunctionName) -> str:

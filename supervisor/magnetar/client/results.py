@@ -49,12 +49,14 @@ class InstanceReport(_Result):
 class InstanceEvent(_Result):
     """Something that happened to an instance, or (without a number) to its function; `time` is in ISO 8601."""
 
+    number: int | None = None
     time: str
     instance_id: int | None = None
     source: str
     event: str
     phase: str = ""
     reason: str = ""
+    pid: int | None = None
 
 
 class LogLine(_Result):

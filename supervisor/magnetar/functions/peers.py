@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -70,22 +70,30 @@ class Peers:
         """Return the last lines of an instance's log that are `wanted`. Raises ConnectionError without an answer."""
         return list((await self._ask("GET", worker, _log(name, instance_id, tail, wanted))).json())
 
-    async def events(self, worker: WorkerInfo, name: FunctionName, instance_id: int) -> list[Any]:
+    async def events(self, worker: WorkerInfo, name: FunctionName, instance_id: int, since: int) -> list[Any]:
         """Return what happened to an instance lately. Raises ConnectionError without an answer."""
-        path = f"/magnetar/v1/events/{_path(name)}?instance={instance_id}"
-        return list((await self._ask("GET", worker, path)).json())
+        return list((await self._ask("GET", worker, _events_of(name, instance_id, since))).json())
+
+    def follow_events(
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, since: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, object]]]:
+        """Give what happens to an instance as it happens. Raises ConnectionError without an answer."""
+        return self._follow(worker, f"{_events_of(name, instance_id, since)}&follow=true")
+
+    def follow_log(
+        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, object]]]:
+        """Give the lines of an instance's log as they come. Raises ConnectionError without an answer."""
+        return self._follow(worker, f"{_log(name, instance_id, tail, wanted)}&follow=true")
 
     @asynccontextmanager
-    async def follow_log(
-        self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]
-    ) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
-        """Give the lines of an instance's log as they come. Raises ConnectionError without an answer."""
+    async def _follow(self, worker: WorkerInfo, path: str) -> AsyncIterator[AsyncIterator[dict[str, object]]]:
         calls = await self._to(worker)
         try:
-            async with calls.download(f"{_log(name, instance_id, tail, wanted)}&follow=true") as response:
+            async with calls.download(path) as response:
                 if response.status_code >= _OK:
                     await response.aread()
-                    raise ConnectionError(f"worker {worker.worker_id} has no log: {reason_of(response)}")
+                    raise ConnectionError(f"worker {worker.worker_id} did not answer: {reason_of(response)}")
                 yield _events(response)
         except NotReadyError as error:
             raise ConnectionError(f"worker {worker.worker_id} does not answer: {error}") from None
@@ -128,6 +136,10 @@ class Peers:
 def _log(name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]) -> str:
     query = urlencode({"instance": instance_id, "tail": tail, **wanted})
     return f"/magnetar/v1/logs/{_path(name)}?{query}"
+
+
+def _events_of(name: FunctionName, instance_id: int, since: int) -> str:
+    return f"/magnetar/v1/instances/{_path(name)}/{instance_id}/events?since={since}"
 
 
 def _path(name: FunctionName) -> str:

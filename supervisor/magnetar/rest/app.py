@@ -61,11 +61,11 @@ def build_app(context: RestContext) -> FastAPI:
         worker_router(context, "/admin"),
         moves_router(context, "/admin/v2"),
         moves_router(context, "/admin"),
+        events_router(context),
         instances_router(context),
         logs_router(context),
         plan_router(context),
         manifests_router(context),
-        events_router(context),
         log_level_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])

@@ -1,9 +1,9 @@
-"""`/magnetar/v1/instances`: every instance of this worker, as its supervisor sees it, and what happened to it."""
+"""`/magnetar/v1/instances`: every instance of this worker, as its supervisor sees it."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic.alias_generators import to_camel
 
 from magnetar.errors import UnknownFunctionError
@@ -11,9 +11,6 @@ from magnetar.model.names import fqiid
 from magnetar.rest.context import RestContext
 from magnetar.rest.paths import InstanceId, Named, P
 from magnetar.supervision.base import InstanceView
-from magnetar.supervision.events import InstanceEvent
-
-Since = Annotated[int, Query(ge=0)]
 
 
 def instances_router(context: RestContext) -> APIRouter:
@@ -35,12 +32,6 @@ def instances_router(context: RestContext) -> APIRouter:
         """Return one instance of this worker."""
         return view_to_json(_view(context, fqiid(name.fqfn, instance_id)))
 
-    @router.get(f"{P}/{{id}}/events", dependencies=in_namespace)
-    async def events(name: Named, instance_id: InstanceId, since: Since = 0) -> list[dict[str, Any]]:
-        """List the last events of one instance, oldest first; with `since` those of a higher number."""
-        wanted = _view(context, fqiid(name.fqfn, instance_id)).fqiid
-        return [event_to_json(event) for event in context.instances.events(wanted, since)]
-
     return router
 
 
@@ -59,10 +50,4 @@ def _view(context: RestContext, wanted: str) -> InstanceView:
 def view_to_json(view: InstanceView) -> dict[str, Any]:
     """Return an instance as a JSON object, nulls included."""
     values = asdict(view) | {"log_file": str(view.log_file) if view.log_file else None, "phase": view.phase.value}
-    return {to_camel(name): value for name, value in values.items()}
-
-
-def event_to_json(event: InstanceEvent) -> dict[str, Any]:
-    """Return an event as a JSON object, nulls included."""
-    values = asdict(event) | {"event": event.event.value, "phase": event.phase.value}
     return {to_camel(name): value for name, value in values.items()}

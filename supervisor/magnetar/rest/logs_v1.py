@@ -1,6 +1,6 @@
 """`/magnetar/v1/logs`: what a function's instances wrote, wherever they run."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 from magnetar.coordination.base import WorkerInfo
 from magnetar.errors import RefusedError
@@ -19,8 +18,9 @@ from magnetar.functions.states import check_instance
 from magnetar.log_files.records import LEVELS, Sieve, Wanted, since_when
 from magnetar.model.names import FunctionName
 from magnetar.rest.context import RestContext
-from magnetar.rest.log_follow import Lines, LogEvents, Window, event, read_tail
+from magnetar.rest.log_follow import Window, event, followed, read_tail
 from magnetar.rest.paths import Named, P
+from magnetar.rest.server_sent import Remote, ServerSentEvents, relay
 from magnetar.rest.texts import header_value
 from magnetar.runtimes.process.command import log_file
 
@@ -142,24 +142,14 @@ class _Chosen:
     def follow(self, window: Window, asked: _Asked) -> Response:
         """Return the events."""
         peers, name, query = self._context.functions.peers, self._name, asked.query()
-        remote: list[Callable[[], Lines]] = [
+        remote: list[Remote] = [
             partial(peers.follow_log, worker, name, each, window.count, query)
             for each, worker in self._elsewhere.items()
         ]
         remote += [partial(self._pod_log, each, window, follow=True) for each in self._in_pods]
         goes_on = lambda: name.fqfn in self._context.coordination.functions  # noqa: E731
-        return _Answer(LogEvents(self._files, remote, window, goes_on))
-
-
-class _Answer(Response):
-    """An application as the framework's response."""
-
-    def __init__(self, events: LogEvents) -> None:
-        super().__init__(media_type="text/event-stream")
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._events(scope, receive, send)
+        complaint = partial(event, -1)
+        return ServerSentEvents([followed(self._files, window, goes_on), *(relay(each, complaint) for each in remote)])
 
 
 def _files(log_directory: Path, name: FunctionName, instance_id: int) -> tuple[Path, Path]:

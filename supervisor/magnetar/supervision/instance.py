@@ -4,6 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,7 @@ from magnetar.runtimes.choice import language_of
 from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
-from magnetar.supervision.events import InstanceEvent
+from magnetar.supervision.events import InstanceEvent, log_event
 from magnetar.supervision.life import Life
 from magnetar.supervision.record import Record
 from magnetar.supervision.successor import Begun, prepared
@@ -53,7 +54,8 @@ class SupervisedInstance:
         self._proven: Desired | None = None
         """The version that was ready last."""
         self._rejected = ""
-        self.record = Record(desired.fqfn, desired.instance_id, context.worker_id, changed)
+        told = partial(log_event, self._log)
+        self.record = Record(desired.fqfn, desired.instance_id, context.worker_id, changed, told)
 
     @property
     def desired(self) -> Desired | None:
@@ -351,7 +353,6 @@ class SupervisedInstance:
         if self._may_come_back(version, life):
             return self._come_back(version, reason)
         self.record.move(Event.REFUSE, reason)
-        self._log.error("The instance can't run until it is updated or restarted.", reason=reason)
         return None
 
     def _try_fetching_later(self, reason: str) -> float:
@@ -369,7 +370,6 @@ class SupervisedInstance:
             self.record.move(
                 Event.REFUSE if failed else Event.FINISH, f"{reason}\nnot started again: its restart is {mode}"
             )
-            self._log.warning("The instance ended and is not started again.", reason=reason, restart=mode)
             return None
         return self._after_death(reason)
 
@@ -384,5 +384,5 @@ class SupervisedInstance:
         self.record.history = decision.history
         self.record.restarts += 1
         self.record.move(Event.LOOP if decision.looping else Event.END, reason)
-        self._log.warning("The instance ended and is started again.", reason=reason, delay=round(decision.delay, 3))
+        self._log.info("The instance is started again.", delay=round(decision.delay, 3))
         return decision.delay

@@ -88,7 +88,6 @@ class Life:
             if isinstance(notice, Ready):
                 self.was_ready = True
                 self._record.ready()
-                self._log.info("The instance is subscribed and running.")
                 self._ready()
             elif isinstance(notice, BootFailed):
                 self.refusal = notice

@@ -11,20 +11,21 @@ from magnetar.lifecycle import Event, Phase, after
 from magnetar.policy.restart import History
 from magnetar.runtimes.base import RunningInstance
 from magnetar.supervision.base import InstanceView
-from magnetar.supervision.events import EventLog
+from magnetar.supervision.events import EventLog, InstanceEvent
 
 
 @dataclass
 class Record:
     """The state of one instance; every change of its phase goes through the transition table.
 
-    `changed` is called after each change of the phase. `said` stays when the phase changes.
+    `changed` is called after each change of the phase, `told` before with the event. `said` stays when the phase changes.
     """
 
     fqfn: str
     instance_id: int
     worker: str
     changed: Callable[[], None]
+    told: Callable[[InstanceEvent], None] = lambda _: None
     runtime: str = ""
     phase: Phase = Phase.PENDING
     reason: str = ""
@@ -42,7 +43,8 @@ class Record:
         self.phase = after(self.phase, event)
         self.reason = reason
         self.next_start_at = None
-        self.events.add(time.time(), event, self.phase, reason, self.running.pid if self.running else None)
+        pid = self.running.pid if self.running else None
+        self.told(self.events.add(time.time(), event, self.phase, reason, pid))
         self.changed()
 
     def explain(self, reason: str) -> None:

@@ -92,12 +92,10 @@ class Vigil:
     def _sicken(self, reason: str) -> None:
         if self._record.phase is Phase.RUNNING:
             self._record.move(Event.STALL, reason)
-            self._log.warning("The instance is unhealthy.", reason=reason)
 
     def _recover(self) -> None:
         if self._record.phase is Phase.UNHEALTHY and not self._pulse.problem:
             self._record.move(Event.RECOVER)
-            self._log.info("The instance is healthy again.")
 
     async def _give_up(self, reason: str) -> None:
         self._log.error("The instance hangs: its stacks are written to its log, and it is ended.", reason=reason)
