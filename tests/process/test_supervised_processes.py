@@ -196,3 +196,24 @@ async def test_a_function_that_hangs_shows_its_stack_and_is_started_again(
             await anyio.lowlevel.checkpoint()
         await made.until_restarted(name)
         assert any("finished no message for 1 s" in event.reason for event in made.supervisor.events(name))
+
+
+async def test_an_idle_instance_that_hangs_is_noticed_and_started_again(
+    pulsar_broker: RunningBroker, tmp_path: Path
+) -> None:
+    """A stopped process without any traffic answers no ping; one that is let go on is healthy, else it is replaced."""
+    health = HealthPolicy(patience=5)
+    async with (
+        processes(pulsar_broker.service_url, tmp_path, health_check_interval=1) as world,
+        supervised(world.runtime, health=health, stop_grace=0.2) as made,
+    ):
+        name = made.run(function(), write(tmp_path, ECHO))
+        view = await made.until(name, Phase.RUNNING)
+        os.kill(view.pid or 0, signal.SIGSTOP)
+        assert "did not answer" in (await made.until(name, Phase.UNHEALTHY)).reason
+        os.kill(view.pid or 0, signal.SIGCONT)
+        assert (await made.until(name, Phase.RUNNING)).pid == view.pid
+        os.kill(view.pid or 0, signal.SIGSTOP)
+        again = await made.until_restarted(name)
+        assert again.pid != view.pid
+        assert any("answered no health check" in event.reason for event in made.supervisor.events(name))

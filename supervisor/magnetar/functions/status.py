@@ -60,6 +60,7 @@ async def _here(context: FunctionsContext, name: FunctionName, instance_id: int)
     if view is None:
         return stopped_status("it is about to be started", context.worker_id)
     try:
-        return running_status(await context.instances.status(full), context.worker_id, view.restarts)
+        status = running_status(await context.instances.status(full), context.worker_id, view.restarts)
+        return status.model_copy(update={"error": view.reason}) if view.reason else status
     except ConnectionError as error:
         return stopped_status(view.reason or str(error), context.worker_id, view.restarts)

@@ -21,13 +21,30 @@ class RetryOptions(BaseModel):
     max_delay_ms: int = Field(default=600_000, gt=0)
 
 
+class RestartLimits(BaseModel):
+    """How often and how fast an instance is started again, in seconds; None leaves it to the worker's `restart` block.
+
+    After `max_restarts` in a row, without lasting health between them, it is not started again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    initial_delay: float | None = Field(default=None, ge=0)
+    max_delay: float | None = Field(default=None, gt=0)
+    forget_after: float | None = Field(default=None, ge=0)
+    intensity: int | None = Field(default=None, gt=0)
+    period: float | None = Field(default=None, gt=0)
+    max_restarts: int | None = Field(default=None, ge=0)
+
+
 class MagnetarOptions(BaseModel):
     """What a function may choose itself; None leaves the choice to the worker's config."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     runtime: Literal["process", "thread", "kubernetes"] | None = None
     restart: Literal["always", "on-failure", "never"] | None = None
+    restart_limits: RestartLimits | None = None
     kubernetes: KubernetesOptions | None = None
     retry: RetryOptions | None = None
 
@@ -38,6 +55,7 @@ def _spelt(model: type[BaseModel]) -> list[str]:
 
 _KNOWN: dict[str | int, list[str]] = {
     "magnetar": _spelt(MagnetarOptions),
+    "restartLimits": _spelt(RestartLimits),
     "kubernetes": _spelt(KubernetesOptions),
     "retry": _spelt(RetryOptions),
     "podDisruptionBudget": _spelt(DisruptionBudget),

@@ -9,13 +9,17 @@ RestartMode = Literal["always", "on-failure", "never"]
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """How often and how fast, in seconds; `intensity` deaths within `period` mark a crash loop."""
+    """How often and how fast, in seconds; `intensity` deaths within `period` mark a crash loop.
+
+    `max_restarts` in a row, without lasting health between them, are the last ones; None: there is no last one.
+    """
 
     initial_delay: float = 0.5
     max_delay: float = 60.0
     forget_after: float = 60.0
     intensity: int = 5
     period: float = 60.0
+    max_restarts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class History:
 
 @dataclass(frozen=True)
 class Decision:
-    """Start again after `delay` seconds; `looping` marks the crash loop."""
+    """Start again after `delay` seconds; `looping` marks the crash loop, `exhausted` says not to start again."""
 
     delay: float
     looping: bool
     history: History
+    exhausted: bool = False
 
 
 def starts_again(mode: RestartMode, *, failed: bool) -> bool:
@@ -49,6 +54,8 @@ def after_death(policy: RestartPolicy, history: History, *, now: float, healthy_
     streak = 1 if healthy_for >= policy.forget_after else history.streak + 1
     deaths = (*(t for t in history.deaths if now - t < policy.period), now)[-policy.intensity :]
     kept = replace(history, deaths=deaths, streak=streak)
+    if policy.max_restarts is not None and streak > policy.max_restarts:
+        return Decision(0.0, looping=False, history=kept, exhausted=True)
     if len(deaths) >= policy.intensity:
         return Decision(policy.max_delay * (0.5 + chance / 2), looping=True, history=kept)
     if streak == 1:

@@ -8,6 +8,7 @@ import anyio
 from magnetar.processes.channel import Spawn, SpawnChannel
 from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
+from magnetar.processes.leftovers import INSTANCE_MARKER
 
 _MODULE = "magnetar_instance.zygote"
 _DESCRIPTOR = "MAGNETAR_ZYGOTE_FD"
@@ -53,7 +54,9 @@ class Zygote:
         argv = [sys.executable, "-P", "-m", _MODULE, "--fd", _DESCRIPTOR, "--reaper", "worker"]
         argv += ["--spare-for", str(self._launcher.parent)]
         descriptors = {_DESCRIPTOR: self._channel.their_descriptor, "stdout": 2, "stderr": 2}
-        return Spawn(argv, self._environment, descriptors=descriptors)
+        # What it forks shows this environment: by it strays are told from other processes.
+        marked = {**self._environment, INSTANCE_MARKER: f"{self._launcher.mark}:zygote"}
+        return Spawn(argv, marked, descriptors=descriptors)
 
     async def spawn(self, wanted: Spawn) -> Child:
         """Fork an instance once the zygote is ready. Raises SpawnError, LauncherGoneError when the zygote has ended."""

@@ -4,6 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from magnetar_instance.proto.function import FunctionDetails
 from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
 from magnetar.model.runtime_options import parse_options
-from magnetar.policy.restart import after_death, after_refusal, starts_again
+from magnetar.policy.restart import RestartPolicy, after_death, after_refusal, starts_again
 from magnetar.runtimes.base import Exit, InstanceSpec, RunningInstance, Runtime, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
 from magnetar.supervision.base import InstanceView
@@ -363,7 +364,8 @@ class SupervisedInstance:
 
     def _after_end(self, version: Desired, ended: Exit) -> float | None:
         details = version.metadata.functionDetails
-        mode = parse_options(details.customRuntimeOptions).restart or "always"
+        options = parse_options(details.customRuntimeOptions)
+        mode = options.restart or "always"
         reason = "\n".join((ended.describe(), *ended.last_lines))
         failed = ended.failed or language_of(details) == "JAVA"  # which exits with 0 at failures
         if not starts_again(mode, failed=failed):
@@ -371,17 +373,21 @@ class SupervisedInstance:
                 Event.REFUSE if failed else Event.FINISH, f"{reason}\nnot started again: its restart is {mode}"
             )
             return None
-        return self._after_death(reason)
+        limits = options.restart_limits.model_dump(exclude_none=True) if options.restart_limits else {}
+        return self._after_death(replace(self._context.policy, **limits), reason)
 
-    def _after_death(self, reason: str) -> float:
+    def _after_death(self, policy: RestartPolicy, reason: str) -> float | None:
         decision = after_death(
-            self._context.policy,
+            policy,
             self.record.history,
             now=time.monotonic(),
             healthy_for=self.record.healthy_for(),
             chance=random.random(),  # noqa: S311
         )
         self.record.history = decision.history
+        if decision.exhausted:
+            self.record.move(Event.REFUSE, f"{reason}\nnot started again after {policy.max_restarts} restarts in a row")
+            return None
         self.record.restarts += 1
         self.record.move(Event.LOOP if decision.looping else Event.END, reason)
         self._log.info("The instance is started again.", delay=round(decision.delay, 3))

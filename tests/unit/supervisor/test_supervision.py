@@ -65,6 +65,18 @@ async def test_a_function_that_dies_at_every_start_is_crash_looping() -> None:
         assert "boom" in await w.until(Phase.CRASH_LOOPING)
 
 
+async def test_a_functions_own_limits_decide_how_often_it_is_started() -> None:
+    """After `maxRestarts` in a row it is failed; `intensity` is its own, too."""
+    limits = {"magnetar": {"restartLimits": {"maxRestarts": 2, "intensity": 2, "maxDelay": 0.001, "initialDelay": 0}}}
+    async with world() as w:
+        w.supervisor.apply(function(customRuntimeOptions=json.dumps(limits)))
+        for _ in range(3):
+            (await w.runtime.started.receive()).end(Exit(code=1))
+        assert "not started again after 2 restarts in a row" in await w.until(Phase.FAILED)
+        phases = [event.phase for event in w.supervisor.events("a/b/c:0")]
+        assert phases[1::2] == [Phase.BACKING_OFF, Phase.CRASH_LOOPING, Phase.FAILED]
+
+
 async def test_a_boot_failure_is_not_retried_until_an_update() -> None:
     """An import error leaves the instance failed with its traceback; a new package starts it again."""
     async with world() as w:

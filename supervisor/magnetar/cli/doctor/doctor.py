@@ -18,13 +18,20 @@ def doctor(
     conf: Annotated[
         Path | None, Option("--conf", "-c", help="Look at what this functions_worker.yml needs, instead of standalone.")
     ] = None,
+    data_dir: Annotated[
+        Path | None, Option(help="Whose processes are looked for.", show_default="as the config says")
+    ] = None,
+    end_strays: Annotated[
+        bool, Option("--end-strays", help="End what workers that are gone left of this directory, and nothing else.")
+    ] = False,
 ) -> None:
     """Check that this host has what workers and functions need; exits with 1 when something would fail.
 
     Looks at the interpreter, Pulsar's client, the kernel, limits, Java and Go, and at the ports and directories of a config;
     with --conf also at the Pulsar that the config names.
+    Lists what workers that are gone left running in the data directory.
     """
-    found = list(_look(conf))
+    found = list(_look(conf, data_dir, end_strays=end_strays))
     if output.as_json:
         output.json([asdict(finding) for finding in found])
     else:
@@ -33,7 +40,7 @@ def doctor(
     raise Exit(1 if any(each.verdict is Verdict.FAILURE for each in found) else 0)
 
 
-def _look(conf: Path | None) -> Iterator[Finding]:
+def _look(conf: Path | None, data_dir: Path | None, *, end_strays: bool) -> Iterator[Finding]:
     from magnetar.cli.doctor.host import (  # noqa: PLC0415 - keeps help quick
         look_at_client,
         look_at_interpreter,
@@ -47,16 +54,17 @@ def _look(conf: Path | None) -> Iterator[Finding]:
     yield look_at_kernel()
     yield look_at_limits()
     yield from look_at_programs()
-    yield from _look_at_config(conf)
+    yield from _look_at_config(conf, data_dir, end_strays=end_strays)
 
 
-def _look_at_config(conf: Path | None) -> Iterator[Finding]:
+def _look_at_config(conf: Path | None, data_dir: Path | None, *, end_strays: bool) -> Iterator[Finding]:
     from magnetar.cli.doctor.settings import (  # noqa: PLC0415
         look_at_directories,
         look_at_java_instance,
         look_at_ports,
         look_at_pulsar,
     )
+    from magnetar.cli.doctor.strays import look_at_strays  # noqa: PLC0415
     from magnetar.config import ConfigError, load_config  # noqa: PLC0415
     from magnetar.standalone import StandaloneOptions, standalone_config  # noqa: PLC0415
 
@@ -70,6 +78,7 @@ def _look_at_config(conf: Path | None) -> Iterator[Finding]:
         for problem in error.problems:
             yield Finding("config", Verdict.FAILURE, problem, "mend it; magnetar config lint tells all")
         return
+    yield from look_at_strays(data_dir or config.magnetar.data_directory, end=end_strays)
     yield look_at_java_instance(config)
     yield from look_at_ports(config)
     yield from look_at_directories(config)

@@ -8,6 +8,7 @@ import anyio
 
 from magnetar.processes.child import Child
 from magnetar.runtimes.base import Notice, Pulse, Ready
+from magnetar.runtimes.process.link import SupervisorLink
 from magnetar.runtimes.process.stub import InstanceStub
 from magnetar.tasks import unless
 
@@ -82,16 +83,17 @@ class Asking:
 class Resumed:
     """An instance of ours that another worker started: whether it is subscribed was told to that one, so it is asked."""
 
-    def __init__(self, child: Child, stub: InstanceStub, voice: Voice) -> None:
+    def __init__(self, child: Child, stub: InstanceStub, link: SupervisorLink) -> None:
         self._child = child
         self._stub = stub
-        self._voice = voice
+        self._link = link
 
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield readiness, where that was told before, and what it says from now on."""
         if await unless(self._child.wait, self._serving):
+            self._link.watch()
             yield Ready()
-        async for notice in self._voice.notices():
+        async for notice in self._link.notices():
             yield notice
 
     async def _serving(self) -> bool:

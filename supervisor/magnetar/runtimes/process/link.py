@@ -1,27 +1,30 @@
 """The socket pair between the supervisor and one Python instance of ours: lines of JSON in both directions."""
 
 import json
+import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
 import anyio
 
-from magnetar.runtimes.base import BootFailed, Notice, Prepared, Progress, Ready
+from magnetar.runtimes.base import BootFailed, Notice, Prepared, Progress, Pulse, Ready
 
 _LIMIT = 1 << 20
 """Bytes that a line may have; what is longer ends the reading: no instance of ours says so much."""
+_ANSWER_DEADLINE = 5.0
 _COUNTS = ("received", "processed")
 
 
 class SupervisorLink:
     """The supervisor's end; the instance's end is handed to the child and closed here once it was spawned.
 
-    `ours` is the end of a link that another worker made.
+    `ours` is the end of a link that another worker made. An idle instance that said nothing for `ping_every` seconds is
+    pinged: its event loop answers, unless the whole process hangs. One that works is let be: it may hold the interpreter.
     """
 
-    def __init__(self, ours: socket.socket | None = None) -> None:
+    def __init__(self, ours: socket.socket | None = None, *, ping_every: float | None = None) -> None:
         self.theirs: socket.socket | None = None
         if ours is None:
             ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -29,6 +32,9 @@ class SupervisorLink:
         self._ours.setblocking(False)  # noqa: FBT003
         self._read_by_someone = False
         self._unread = b""
+        self._ping_every = ping_every
+        self._watched = self._working = self._pinged = self._silent = False
+        self._said = b""
 
     @property
     def descriptor(self) -> int:
@@ -54,9 +60,10 @@ class SupervisorLink:
         """Yield what the instance says of itself, until it has ended or the link is closed."""
         self._read_by_someone = True
         try:
-            async for line in self._lines():
-                notice = self._read(line)
-                if notice is not None:
+            async for chunk in self._chunks():
+                if (pulse := self._pulse(answered=bool(chunk))) is not None:
+                    yield pulse
+                for notice in self._read(chunk):
                     yield notice
         finally:
             # Not emptied: where another worker goes on with the link, it reads what was not read here.
@@ -79,30 +86,60 @@ class SupervisorLink:
                 said += chunk
         return said
 
-    async def _lines(self) -> AsyncIterator[bytes]:
-        *lines, buffer = self._unread.split(b"\n")
-        for line in lines:
-            yield line
-        while self._ours.fileno() >= 0 and len(buffer) < _LIMIT:
-            await anyio.wait_readable(self._ours)
-            try:
-                chunk = self._ours.recv(65536)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return
-            if not chunk:
-                return
-            *lines, buffer = (buffer + chunk).split(b"\n")
-            for line in lines:
-                yield line
+    def watch(self) -> None:
+        """Ping it from now on when it is silent: it is subscribed."""
+        self._watched = self._ping_every is not None
 
-    def _read(self, line: bytes) -> Notice | None:
-        try:
-            message = json.loads(line)
-        except ValueError:
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        """Yield what is said; nothing is what a silence of an instance that is watched comes to."""
+        buffered, self._unread = self._unread, b""
+        yield buffered
+        while self._ours.fileno() >= 0 and len(self._unread) < _LIMIT:
+            with anyio.move_on_after(self._patience):
+                await anyio.wait_readable(self._ours)
+                try:
+                    chunk = self._ours.recv(65536)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return
+                if not chunk:
+                    return
+                self._said = chunk
+            said, self._said = self._said, b""
+            yield said
+
+    @property
+    def _patience(self) -> float | None:
+        if not self._watched or self._working or self._ping_every is None:
             return None
-        return _notice(message) if isinstance(message, dict) else None
+        return _ANSWER_DEADLINE if self._pinged else self._ping_every * random.uniform(0.9, 1.0)  # noqa: S311
+
+    def _pulse(self, *, answered: bool) -> Pulse | None:
+        """Ping an instance that is silent; returns what that tells of its health, if it is news."""
+        was_pinged, was_silent = self._pinged, self._silent
+        self._pinged = self._watched and not answered
+        self._silent = self._pinged and was_pinged
+        if self._pinged:
+            self.send("ping")
+        if self._silent:
+            return Pulse(f"it did not answer within {_ANSWER_DEADLINE:g} s")
+        return Pulse() if was_silent else None
+
+    def _read(self, chunk: bytes) -> Iterator[Notice]:
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                continue
+            notice = _notice(message) if isinstance(message, dict) else None
+            if isinstance(notice, Ready):
+                self.watch()
+            elif isinstance(notice, Progress):
+                self._working = notice.received > notice.processed
+            if notice is not None:
+                yield notice
 
 
 def _notice(message: dict[str, Any]) -> Notice | None:

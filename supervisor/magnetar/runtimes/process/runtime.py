@@ -39,6 +39,7 @@ from magnetar.tasks import ServingTasks
 LINK_VARIABLE = "MAGNETAR_SUPERVISOR_FD"
 WAITS_VARIABLE = "MAGNETAR_WAITS"
 _SCRAPE_DEADLINE = 5.0
+_SILENT_INTERVALS = 3
 
 
 class ProcessRuntime:
@@ -157,7 +158,7 @@ class ProcessRuntime:
 
     async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
         undo.callback(start.record.unlink, missing_ok=True)
-        link = SupervisorLink() if launch.linked else None
+        link = SupervisorLink(ping_every=_silence(launch)) if launch.linked else None
         if link is not None:
             undo.push_async_callback(self._launcher.release, start.key)
             undo.callback(link.close)
@@ -180,8 +181,9 @@ class ProcessRuntime:
             undo.callback(self._ports.give_back, ports)
             undo.callback(start.record.unlink, missing_ok=True)
             undo.callback(self._beside(start.spec, TOKEN_SUFFIX).unlink, missing_ok=True)
-            link = None if descriptor is None else SupervisorLink(socket.socket(fileno=descriptor))
-            if link is not None:
+            link = None
+            if descriptor is not None:
+                link = SupervisorLink(socket.socket(fileno=descriptor), ping_every=_silence(launch))
                 undo.push_async_callback(self._launcher.release, start.key)
                 undo.callback(link.close)
             undo.callback(self._kill_leftovers, start)
@@ -269,3 +271,8 @@ class ProcessRuntime:
         except httpx.HTTPError as error:
             raise ConnectionError(f"the instance did not answer with its metrics: {error}") from error
         return answer.text
+
+
+def _silence(launch: Launch) -> float:
+    """Return after how many silent seconds an instance of ours is pinged; one that works tells of that itself."""
+    return _SILENT_INTERVALS * launch.health_interval
