@@ -60,7 +60,7 @@ async def test_an_asked_for_end_finishes_what_is_in_flight(
     async with bench(pulsar_broker, tmp_path, go) as found:
         first = await found.start(details, exclaim)
         await found.exchange(details, *texts, count=10)
-        await first.instance.stop(10)
+        await first.instance.stop(60)
         ended = await first.instance.wait()
         assert (ended.code, ended.signal) == (0, None)
         assert "ended as it was asked to" in first.instance.log_file.read_text()
@@ -155,7 +155,7 @@ async def test_nothing_is_left(pulsar_broker: RunningBroker, tmp_path: Path, exc
     async def once() -> Held:
         async with bench(pulsar_broker, tmp_path, go) as found:
             running = await found.start(function(runtime="GO", go="x"), exclaim)
-            await running.instance.stop(10)
+            await running.instance.stop(60)
         return Held.now()
 
     first, second = await once(), await once()

@@ -73,7 +73,7 @@ async def test_a_java_function_works_and_tells_what_the_others_tell(
         log = running.instance.log_file
         assert "exclaimed 1 letters" in log.read_text()
         assert re.search(r"^\S+T\S+,\d{3}[+-]\d{4} \[.+\] INFO  stdout - printed a$", _printed(log), re.MULTILINE)
-        await running.instance.stop(10)
+        await running.instance.stop(60)
         ended = await running.instance.wait()
         assert ended.signal != signal.SIGKILL
 
