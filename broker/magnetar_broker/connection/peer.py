@@ -149,19 +149,23 @@ class Peer(asyncio.Protocol):
         self._gone(self)
 
     def check_alive(self) -> None:
-        """Ask a silent client whether it lives; end the connection of one that does not answer until the next time."""
+        """Ask a silent client whether it lives; end the connection of one that does not answer until the next time.
+
+        One that has not said who it is yet has as long: it may have connected a moment ago.
+        """
         if self._transport is None or self._not_read_for:
             return
         if self._heard and self.connected:
             self._heard = self._pinged = False
-        elif self._pinged or not self.connected:
+        elif self._pinged:
             logger.info("%s does not answer and is disconnected", self.address)
             self._transport.abort()
         else:
             self._pinged = True
-            command = BaseCommand(type=BaseCommand.PING)
-            command.ping.SetInParent()
-            self.send(command)
+            if self.connected:
+                command = BaseCommand(type=BaseCommand.PING)
+                command.ping.SetInParent()
+                self.send(command)
 
     def _stop_reading(self, reason: str) -> None:
         if self._transport is not None and not self._not_read_for:

@@ -214,6 +214,23 @@ async def test_a_silent_client_is_asked_and_then_let_go(tmp_path: Path) -> None:
         wire.close()
 
 
+async def test_who_has_just_connected_has_time_to_say_who_it_is(tmp_path: Path) -> None:
+    """A check between a connection and its greeting, for which a busy JVM takes a second, does not end it; silence does."""
+    async with opened(tmp_path) as broker:
+        service = PulsarService(broker)
+        (slow, wire), (silent, gone) = ((service._peer(), Wire()) for _ in range(2))
+        wire.attach(slow)
+        gone.attach(silent)
+        slow.check_alive()
+        slow.data_received(hello())
+        slow.check_alive()
+        for _ in range(3):
+            silent.check_alive()
+        assert not wire.closed
+        assert gone.closed
+        wire.close()
+
+
 async def test_acknowledgements_of_what_never_was_cost_nothing(tmp_path: Path) -> None:
     """Ids beyond the end, of another topic, or with absurd sets of bits change no cursor."""
     async with opened(tmp_path) as broker:
