@@ -1,10 +1,15 @@
+import asyncio
+import base64
+import contextlib
 import datetime as dt
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 import jwt
 import pulsar
@@ -12,7 +17,14 @@ import pytest
 from certificates import Authority
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from magnetar_broker.auth.authenticator import Authenticator
+from magnetar_broker.auth.tokens import TokenSettings, TokenVerifier
+from magnetar_broker.broker import Broker
+from magnetar_broker.connection.service import PulsarService
 from magnetar_broker.testing import RunningBroker, running_broker
+from magnetar_broker.wire.frames import FrameReader, command_frame
+from magnetar_broker.wire.proto import pulsar_api
+from magnetar_broker.wire.proto.pulsar_api import BaseCommand
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 QUIET = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
@@ -24,7 +36,9 @@ def token(role: str, *, secret: bytes = SECRET, lifetime: float = 3600) -> str:
 
 
 def send_one(url: str, **options: object) -> None:
-    client = pulsar.Client(url, logger=QUIET, operation_timeout_seconds=2, **options)
+    # A connection that is never greeted keeps the client's descriptors for as long as it waits for the greeting.
+    limits = {"operation_timeout_seconds": 2, "connection_timeout_ms": 2000}
+    client = pulsar.Client(url, logger=QUIET, **limits, **options)
     try:
         client.create_producer("persistent://public/default/t").send(b"x")
     finally:
@@ -124,3 +138,93 @@ def test_tls_alone_hides_what_travels(tmp_path: Path) -> None:
     with running_broker(arguments=["--tls-cert", str(certificate), "--tls-key", str(key)]) as broker:
         url = broker.service_url.replace("127.0.0.1", "localhost")
         send_one(url, tls_trust_certs_file_path=str(authority.certificate), tls_validate_hostname=False)
+
+
+@contextlib.asynccontextmanager
+async def serving_tokens(data_dir: Path) -> AsyncIterator[tuple[Broker, int]]:
+    """Serve with tokens, and look ten times a second at whose have expired."""
+    key = f"data:;base64,{base64.b64encode(SECRET).decode()}"
+    authenticator = Authenticator(TokenVerifier(TokenSettings(secret_key=key)))
+    async with Broker(data_dir) as broker, anyio.create_task_group() as tasks:
+        service = PulsarService(broker, authenticator=authenticator)
+        tasks.start_soon(check_credentials, service, name="check credentials")
+        try:
+            yield broker, await service.listen("127.0.0.1", 0)
+        finally:
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await service.close()
+
+
+async def check_credentials(service: PulsarService) -> None:
+    while True:
+        await anyio.sleep(0.1)
+        for peer in list(service._peers):
+            service._session.check_credentials(peer)
+
+
+async def test_a_client_shows_a_fresh_token_when_its_first_one_expires(tmp_path: Path) -> None:
+    """The broker asks for it on the same connection, and the client's producer goes on without a gap."""
+    shown: list[str] = []
+
+    def fresh() -> str:
+        shown.append(token("me", lifetime=6))
+        return shown[-1]
+
+    def send_until_shown_again(producer: pulsar.Producer) -> int:
+        first, sent = len(shown), 0
+        while len(shown) < first + 2:
+            producer.send(b"x")
+            sent += 1
+            time.sleep(0.05)
+        producer.send(b"the last")
+        return sent + 1
+
+    async with serving_tokens(tmp_path) as (broker, port):
+        client = pulsar.Client(
+            f"pulsar://127.0.0.1:{port}", logger=QUIET, authentication=pulsar.AuthenticationToken(fresh)
+        )
+        try:
+            with anyio.fail_after(60):
+                producer = await anyio.to_thread.run_sync(client.create_producer, "t")
+                sent = await anyio.to_thread.run_sync(send_until_shown_again, producer)
+            # One that had come again would count from its return.
+            assert [each.sent.messages for each in broker.get("t").producers.all.values()] == [sent]
+        finally:
+            await anyio.to_thread.run_sync(client.close)
+
+
+async def test_a_client_without_a_fresh_token_is_let_go(tmp_path: Path) -> None:
+    """It is asked once; when it shows the same again, its connection ends with Pulsar's error."""
+    async with serving_tokens(tmp_path) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        stale = token("me", lifetime=3)
+        writer.write(greeting(stale))
+        commands: list[BaseCommand] = []
+        frames = FrameReader()
+        with anyio.fail_after(60):
+            while data := await reader.read(65536):
+                for command, _rest in frames.feed(data):
+                    commands.append(BaseCommand.FromString(command))
+                    if commands[-1].type == BaseCommand.AUTH_CHALLENGE:
+                        writer.write(response(stale))
+        writer.close()
+        await writer.wait_closed()
+        kinds = [command.type for command in commands]
+        assert kinds == [BaseCommand.CONNECTED, BaseCommand.AUTH_CHALLENGE, BaseCommand.ERROR]
+        assert commands[-1].error.error == pulsar_api.AuthenticationError
+
+
+def greeting(credentials: str) -> bytes:
+    command = BaseCommand(type=BaseCommand.CONNECT)
+    command.connect.client_version, command.connect.protocol_version = "test", 20
+    command.connect.auth_method_name, command.connect.auth_data = "token", credentials.encode()
+    command.connect.feature_flags.supports_auth_refresh = True
+    return command_frame(command)
+
+
+def response(credentials: str) -> bytes:
+    command = BaseCommand(type=BaseCommand.AUTH_RESPONSE)
+    command.authResponse.response.auth_method_name = "token"
+    command.authResponse.response.auth_data = credentials.encode()
+    return command_frame(command)

@@ -1,3 +1,4 @@
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,20 @@ def topic() -> str:
 
 def drain(consumer: pulsar.Consumer, count: int, timeout: int = 5000) -> list[pulsar.Message]:
     return [consumer.receive(timeout) for _ in range(count)]
+
+
+def test_an_http_service_url_serves_as_well(pulsar_broker: RunningBroker, topic: str) -> None:
+    """The client asks the admin port where topics are, of how many partitions, and which a pattern means."""
+    client = pulsar.Client(pulsar_broker.admin_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
+    created = f"{pulsar_broker.admin_url}/admin/v2/{topic.replace('://', '/')}-p/partitions"
+    assert httpx.put(created, json=2).is_success
+    for name in (topic, f"{topic}-p"):
+        consumer = client.subscribe(name, "s")
+        client.create_producer(name).send(b"x")
+        assert consumer.receive(5000).data() == b"x"
+    pattern = client.subscribe(re.compile(f"{topic}.*"), "pattern", initial_position=pulsar.InitialPosition.Earliest)
+    assert [message.data() for message in drain(pattern, 2)] == [b"x", b"x"]
+    client.close()
 
 
 def test_messages_arrive_in_order_and_acknowledged_ones_do_not_come_again(client: pulsar.Client, topic: str) -> None:

@@ -14,7 +14,7 @@ CHECKS = (
     *("json-schema", "avro-schema", "exclusive-producer", "wait-for-exclusive-producer", "transactions-refused"),
     *("too-large-message", "reader", "reader-within-a-batch", "reader-seek", "table-view"),
     *("admin-tenants-and-namespaces", "admin-topics", "admin-subscriptions", "admin-schemas", "admin-packages"),
-    "admin-brokers",
+    *("admin-brokers", "compacted-reads", "protobuf-native-schema", "deduplication"),
 )
 
 

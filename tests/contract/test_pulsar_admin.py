@@ -1,11 +1,13 @@
 """The pulsar-admin command line itself, as Maven has it, typed at a real worker."""
 
+import contextlib
 import json
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pulsar
 import pytest
 from requirements import requires
 from standalone import Standalone, standalone
@@ -55,6 +57,15 @@ def admin(worker: Standalone, tmp_path_factory: pytest.TempPathFactory) -> Pulsa
     done = subprocess.run(command, cwd=HERE / "pulsar_admin", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     return PulsarAdmin((directory / "classpath").read_text(), worker, directory)
+
+
+@contextlib.contextmanager
+def pulsar_client(worker: Standalone) -> Iterator[pulsar.Client]:
+    made = pulsar.Client(worker.addresses["broker"], logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def running(worker: Standalone, count: int) -> None:
@@ -109,3 +120,17 @@ def test_the_fleet_by_the_command_line(admin: PulsarAdmin) -> None:
     assert admin.run("functions-worker get-function-assignments") is not None
     assert admin.run("functions-worker function-stats") is not None
     assert "process" in admin.run("functions-worker monitoring-metrics")
+
+
+def test_topics_by_the_command_line(admin: PulsarAdmin, worker: Standalone) -> None:
+    """What the embedded broker has is made, read and changed through the worker's address."""
+    admin.run("topics create-partitioned-topic public/default/cli-topic --partitions 2")
+    topic = "public/default/cli-topic-partition-0"
+    with pulsar_client(worker) as client:
+        client.subscribe(topic, "s").close()
+        client.create_producer(topic).send(b"a message")
+    assert json.loads(admin.run(f"topics stats {topic}"))["subscriptions"]["s"]["msgBacklog"] == 1
+    assert "a message" in admin.run(f"topics peek-messages {topic} --subscription s --count 1")
+    admin.run(f"topics clear-backlog {topic} --subscription s")
+    admin.run("topics delete-partitioned-topic public/default/cli-topic --force")
+    assert "standalone" in admin.run("clusters list")

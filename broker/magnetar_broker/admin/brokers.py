@@ -24,6 +24,7 @@ class BrokerRoutes:
         routes.add("GET", "/admin/v2/brokers/version", self.version)
         routes.add("GET", "/admin/v2/brokers/leaderBroker", self.leader)
         routes.add("GET", "/admin/v2/brokers/internal-configuration", self.internal_configuration)
+        routes.add("GET", "/admin/v2/brokers/configuration/runtime", self.configuration)
         routes.add("GET", "/admin/v2/brokers", self.brokers)
         routes.add("GET", "/admin/v2/brokers/{cluster}", self.brokers)
         routes.add("GET", f"/lookup/v2/topic/{DOMAIN}/{NAMESPACE}/{{topic}}", self.lookup)
@@ -64,6 +65,11 @@ class BrokerRoutes:
         """Tell where metadata and ledgers are: there is no store but this broker."""
         return answer({"metadataStoreUrl": "", "configurationMetadataStoreUrl": "", "stateStorageServiceUrl": None})
 
+    async def configuration(self, _: Request) -> Response:
+        """Tell what this broker runs with, by Pulsar's names: pulsar-admin reads the cluster's name here."""
+        urls = self._urls("webServiceUrl", "webServiceUrlTls", "brokerServiceUrl", "brokerServiceUrlTls")
+        return answer({"clusterName": CLUSTER, **urls})
+
     async def version(self, _: Request) -> Response:
         """Tell this broker's version."""
         return Response(200, version("magnetar-broker").encode(), "text/plain")
@@ -73,8 +79,15 @@ class BrokerRoutes:
         return Response(200, b"ok", "text/plain")
 
     async def lookup(self, _: Request) -> Response:
-        """Tell clients with an HTTP service URL where topics are: all are here."""
-        return answer(self._urls("httpUrl", "httpUrlTls", "brokerUrl", "brokerUrlTls"))
+        """Tell clients with an HTTP service URL where topics are: all are here.
+
+        Every name is there, also those without a value, as with a Pulsar: the C++ client, and so Python's, crashes where one
+        is missing.
+        """
+        urls = self._urls("httpUrl", "httpUrlTls", "brokerUrl", "brokerUrlTls")
+        plain, secure = urls.get("brokerUrl", ""), urls.get("brokerUrlTls", "")
+        names = {"httpUrl": "", "httpUrlTls": "", "brokerUrl": "", "brokerUrlTls": ""}
+        return answer({**names, **urls, "nativeUrl": plain, "brokerUrlSsl": secure})
 
     async def bundle(self, _: Request) -> Response:
         """Tell the one range of a namespace's topics."""
