@@ -1,4 +1,4 @@
-"""Pulsar's own admin clients for Java and Go: every call of theirs that concerns functions, against a real worker."""
+"""Pulsar's own admin clients for Java and Go: every call about functions, by token over TLS, against a real worker."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from requirements import requires
-from standalone import Standalone, standalone
+from secured import Secured, secured, token_of
 
 HERE = Path(__file__).parent
 CODE = "def process(input):\n    return input + '!'\n"
@@ -17,8 +17,8 @@ Told = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    with standalone(tmp_path_factory.mktemp("admin") / "data") as running:
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured(tmp_path_factory.mktemp("admin")) as running:
         yield running
 
 
@@ -28,12 +28,13 @@ def built(command: list[str], directory: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def called(command: list[str], worker: Standalone, name: str, directory: Path) -> Told:
+def called(command: list[str], worker: Secured, name: str, directory: Path) -> Told:
     """Run a program of calls and return what it told of each."""
     code = directory / "exclaim.py"
     code.write_text(CODE)
-    arguments = [worker.addresses["http"], name, str(code)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=150)
+    arguments = [worker.url, name, str(code)]
+    known = {**os.environ, "TOKEN": token_of("root"), "AUTHORITY": str(worker.authority.certificate)}
+    done = subprocess.run([*command, *arguments], env=known, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["call"]: line for line in lines}
@@ -53,7 +54,7 @@ def check(told: Told, name: str, refused: dict[str, tuple[int, str]]) -> None:
 @requires("java")
 @requires("maven")
 @pytest.mark.timeout(600)
-def test_java(worker: Standalone, tmp_path: Path) -> None:
+def test_java(worker: Secured, tmp_path: Path) -> None:
     """PulsarAdmin 4.0 calls every method and reads every answer."""
     source = HERE / "java"
     output = ["-Dmdep.outputFile=" + str(tmp_path / "classpath"), "-DbuildDirectory=" + str(tmp_path / "target")]
@@ -68,8 +69,7 @@ def test_java(worker: Standalone, tmp_path: Path) -> None:
             "getFunction absent": (404, "doesn't exist"),
             "stopFunction of one again": (400, "Operation not permitted"),
             "createFunctionWithUrl refused": (400, "additionalEnabledFunctionsUrlPatterns"),
-            "getFunctionState": (503, "State storage client"),
-            "putFunctionState": (503, "State storage client"),
+            "getFunctionState": (404, "doesn't exist"),
             "rebalance": (400, "worker"),
             "deleteFunction again": (404, "doesn't exist"),
         },
@@ -97,7 +97,7 @@ def test_java(worker: Standalone, tmp_path: Path) -> None:
 
 @requires("go")
 @pytest.mark.timeout(600)
-def test_go(worker: Standalone, tmp_path: Path) -> None:
+def test_go(worker: Secured, tmp_path: Path) -> None:
     """The package that pulsarctl and the Terraform provider use calls every method and reads every answer."""
     program = tmp_path / "calls"
     built(["go", "build", "-o", str(program), "."], HERE / "go")
@@ -111,8 +111,7 @@ def test_go(worker: Standalone, tmp_path: Path) -> None:
             "GetFunction absent": (404, "doesn't exist"),
             "GetFunctionStatusWithInstanceID beyond": (400, "0 to 1"),
             "StopFunctionWithID again": (400, "Operation not permitted"),
-            "GetFunctionState": (503, "State storage client"),
-            "PutFunctionState": (503, "State storage client"),
+            "GetFunctionState": (404, "doesn't exist"),
             "DeleteFunction again": (404, "doesn't exist"),
         },
     )

@@ -51,11 +51,17 @@ func until(found func() bool) {
 
 func main() {
 	url, name, code := os.Args[1], os.Args[2], os.Args[3]
-	v3, err := pulsaradmin.NewClient(&pulsaradmin.Config{WebServiceURL: url, PulsarAPIVersion: config.V3})
+	known := pulsaradmin.Config{
+		WebServiceURL: url, Token: os.Getenv("TOKEN"), TLSTrustCertsFilePath: os.Getenv("AUTHORITY"),
+		TLSEnableHostnameVerification: true,
+	}
+	third := known
+	third.PulsarAPIVersion = config.V3
+	v3, err := pulsaradmin.NewClient(&third)
 	if err != nil {
 		panic(err)
 	}
-	v2, err := pulsaradmin.NewClient(&pulsaradmin.Config{WebServiceURL: url})
+	v2, err := pulsaradmin.NewClient(&known)
 	if err != nil {
 		panic(err)
 	}

@@ -27,7 +27,9 @@ public final class AdminCalls {
     }
 
     public static void main(String[] arguments) throws Exception {
-        try (PulsarAdmin admin = PulsarAdmin.builder().serviceHttpUrl(arguments[0]).build()) {
+        try (PulsarAdmin admin = PulsarAdmin.builder().serviceHttpUrl(arguments[0])
+                .authentication("org.apache.pulsar.client.impl.auth.AuthenticationToken", "token:" + System.getenv("TOKEN"))
+                .tlsTrustCertsFilePath(System.getenv("AUTHORITY")).enableTlsHostnameVerification(true).build()) {
             functions(admin.functions(), arguments[1], Path.of(arguments[2]));
             worker(admin.worker(), arguments[1]);
             last(admin.functions(), arguments[1]);
