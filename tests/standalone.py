@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import psutil
 import pulsar
 
 DEADLINE = 30.0
+_PATIENCE = 60.0
 
 
 class Standalone:
@@ -126,3 +128,24 @@ def standalone(data: Path, *arguments: str) -> Iterator[Standalone]:
     finally:
         if psutil.pid_exists(made.pid) and made._process.poll() is None:
             made.stop()
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Ask again and again, for a worker that is away can't tell."""
+    waiting = threading.Event()
+    for _ in range(int(_PATIENCE / 0.05)):
+        if found := condition():
+            return found
+        waiting.wait(0.05)
+    raise AssertionError(what)
+
+
+def running(worker: Standalone, count: int) -> dict[str, dict[str, Any]]:
+    """Wait until so many instances run, and return them by name."""
+
+    def look() -> dict[str, dict[str, Any]] | None:
+        found = {f"{each['fqfn']}:{each['instanceId']}": each for each in worker.instances()}
+        fine = len(found) == count and all(each["phase"] == "running" for each in found.values())
+        return found if fine else None
+
+    return dict(until(look, f"{count} instances do not run: {worker.instances()}"))

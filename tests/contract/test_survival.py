@@ -3,30 +3,23 @@
 import json
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
+import pytest
 from magnetar.processes.home import LauncherHome
 from magnetar.processes.identity import Identity
 from magnetar.runtimes.process.start import recorded
-from standalone import Standalone
+from standalone import Standalone, running, until
 
+pytestmark = pytest.mark.timeout(3600 if "MAGNETAR_SOAK_ROUNDS" in os.environ else 300)
+ROUNDS = int(os.environ.get("MAGNETAR_SOAK_ROUNDS", "0"))
+"""Kills of the tests under churn; without the variable a few."""
+FUNCTIONS = 4
 ECHO = "def process(input):\n    return input\n"
 _PATIENCE = 60.0
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Ask again and again, for a worker that is away can't tell."""
-    waiting = threading.Event()
-    for _ in range(int(_PATIENCE / 0.05)):
-        if found := condition():
-            return found
-        waiting.wait(0.05)
-    raise AssertionError(what)
 
 
 @contextmanager
@@ -60,17 +53,6 @@ def everything(worker: Standalone) -> list[Identity]:
     """Return the processes of all instances that live."""
     found = [each.identity for each in recorded(worker.data / "instances")]
     return [each for each in found if each.alive]
-
-
-def running(worker: Standalone, count: int) -> dict[str, dict[str, Any]]:
-    """Wait until so many instances run, and return them by name."""
-
-    def look() -> dict[str, dict[str, Any]] | None:
-        found = {f"{each['fqfn']}:{each['instanceId']}": each for each in worker.instances()}
-        fine = len(found) == count and all(each["phase"] == "running" for each in found.values())
-        return found if fine else None
-
-    return dict(until(look, f"{count} instances do not run: {worker.instances()}"))
 
 
 def create(worker: Standalone, name: str, instances: int) -> None:
@@ -127,20 +109,24 @@ def test_what_ends_while_no_worker_is_there_is_told_with_its_signal(tmp_path: Pa
 def test_kills_under_churn_lose_and_double_nothing(tmp_path: Path) -> None:
     """Killed while instances start, stop and are updated, the next worker comes to what is wanted, each once."""
     with surviving(tmp_path) as worker:
-        for turn in range(3):
-            create(worker, f"f{turn}", 2)
-            if turn:
-                before = f"/admin/v3/functions/public/default/f{turn - 1}"
-                change = {"functionConfig": (None, json.dumps({"userConfig": {"turn": turn}}), "application/json")}
-                answer = worker.http.put(before, files=change)
-                assert answer.status_code == 204, answer.text
+        for turn in range(ROUNDS or 3):
+            churn(worker, turn)
             kill(worker)
             worker.start()
-        names = {f"public/default/f{turn}:{number}" for turn in range(3) for number in range(2)}
-        wanted = running(worker, 6)
-        assert set(wanted) == names
-        until(lambda: len(everything(worker)) == 6, "there are doubles")
-        assert {each.pid for each in everything(worker)} == {each["pid"] for each in running(worker, 6).values()}
+        count = 2 * min(ROUNDS or 3, FUNCTIONS)
+        wanted = running(worker, count)
+        until(lambda: len(everything(worker)) == count, "there are doubles")
+        assert {each.pid for each in everything(worker)} == {each["pid"] for each in wanted.values()}
+
+
+def churn(worker: Standalone, turn: int) -> None:
+    """Create one function and update another, and wait for neither."""
+    if turn < FUNCTIONS:
+        create(worker, f"f{turn}", 2)
+    if turn:
+        change = {"functionConfig": (None, json.dumps({"userConfig": {"turn": turn}}), "application/json")}
+        answer = worker.http.put(f"/admin/v3/functions/public/default/f{(turn - 1) % FUNCTIONS}", files=change)
+        assert answer.status_code == 204, answer.text
 
 
 def test_without_a_next_worker_all_of_it_ends(tmp_path: Path) -> None:
@@ -159,17 +145,18 @@ def test_by_default_nothing_outlives_a_killed_worker(tmp_path: Path) -> None:
     worker = Standalone(tmp_path / "data")
     worker.start()
     try:
-        for turn in range(2):
-            create(worker, f"f{turn}", 2)
-            if turn:
-                running(worker, 4)
+        for turn in range(ROUNDS or 2):
+            churn(worker, turn)
+            if turn % 2:
+                running(worker, 2 * min(turn + 1, FUNCTIONS))
             below = [Identity.of(each.pid) for each in worker.children()]
             kill(worker)
             until(lambda: not any(each.alive for each in below), "something was left")  # noqa: B023
             assert not everything(worker)
             worker.start()
-        running(worker, 4)
-        assert len(everything(worker)) == 4
+        count = 2 * min(ROUNDS or 2, FUNCTIONS)
+        running(worker, count)
+        assert len(everything(worker)) == count
     finally:
         if worker._process.poll() is None:
             worker.stop()
