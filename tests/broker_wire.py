@@ -114,10 +114,16 @@ def ping() -> bytes:
 
 
 def send(
-    sequence: int, payload: bytes = b"x", *, count: int = 1, checksum: int | None = None, metadata: bytes | None = None
+    sequence: int,
+    payload: bytes = b"x",
+    *,
+    producer: int = 0,
+    count: int = 1,
+    checksum: int | None = None,
+    metadata: bytes | None = None,
 ) -> bytes:
     command = BaseCommand(type=BaseCommand.SEND)
-    command.send.producer_id, command.send.sequence_id, command.send.num_messages = 0, sequence, count
+    command.send.producer_id, command.send.sequence_id, command.send.num_messages = producer, sequence, count
     encoded = command.SerializeToString()
     if metadata is None:
         metadata = MessageMetadata(producer_name="p", sequence_id=sequence, publish_time=1).SerializeToString()
