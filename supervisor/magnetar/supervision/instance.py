@@ -14,7 +14,7 @@ from magnetar_instance.proto.function import FunctionDetails
 from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
 from magnetar.model.runtime_options import parse_options
-from magnetar.policy.restart import RestartPolicy, after_death, after_refusal, starts_again
+from magnetar.policy.restart import RestartMode, RestartPolicy, after_death, after_refusal, starts_again
 from magnetar.runtimes.base import Exit, InstanceSpec, RunningInstance, Runtime, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
 from magnetar.supervision.base import InstanceView
@@ -27,6 +27,8 @@ from magnetar.supervision.successor import Begun, prepared
 from magnetar.tasks import unless
 
 _OLD_GOES_ON = "the version before runs on"
+_TRIES = 3
+"""So often an update may end before it is ready until the version before runs again: its end may have had other causes."""
 
 
 class SupervisedInstance:
@@ -203,6 +205,7 @@ class SupervisedInstance:
         """Note that a version got ready; it is what a failed update comes back to."""
         if version.fingerprint == self._runs:
             self._proven = version
+        self._failed_tries = 0
         self._turn.end()
 
     async def _begin(self, version: Desired) -> Begun | None:
@@ -329,9 +332,16 @@ class SupervisedInstance:
             return 0
         if life.refusal is not None:
             return self._refuse(version, life, "\n".join((life.refusal.reason, *life.refusal.traceback)))
-        if self._may_come_back(version, life):
+        if self._may_come_back(version, life) and not self._is_tried_again(version, ended):
             return self._come_back(version, "\n".join((ended.describe(), *ended.last_lines)))
         return self._after_end(version, ended)
+
+    def _is_tried_again(self, version: Desired, ended: Exit) -> bool:
+        """Whether an update that ended before it was ready is started once more, as its restart policy allows."""
+        self._failed_tries += 1
+        most = self._policy(version).max_restarts
+        tries = _TRIES if most is None else min(_TRIES, most + 1)
+        return self._failed_tries < tries and not ended.reason and self._starts_again(version, ended)
 
     def _note_stopped(self) -> None:
         """Note the end of an instance that was wished to end, also where it ended a moment before it was asked to."""
@@ -345,6 +355,7 @@ class SupervisedInstance:
         return not life.was_ready and self._proven is not None and self._proven.fingerprint != version.fingerprint
 
     def _come_back(self, version: Desired, reason: str) -> float:
+        self._failed_tries = 0
         if self.record.phase.alive:
             self.record.move(Event.END, reason)
         self._reject(version, reason)
@@ -363,18 +374,20 @@ class SupervisedInstance:
         return after_refusal(self._context.policy, self._fetch_failures, chance=random.random())  # noqa: S311
 
     def _after_end(self, version: Desired, ended: Exit) -> float | None:
-        details = version.metadata.functionDetails
-        options = parse_options(details.customRuntimeOptions)
-        mode = options.restart or "always"
         reason = "\n".join((ended.describe(), *ended.last_lines))
-        failed = ended.failed or language_of(details) == "JAVA"  # which exits with 0 at failures
-        if not starts_again(mode, failed=failed):
-            self.record.move(
-                Event.REFUSE if failed else Event.FINISH, f"{reason}\nnot started again: its restart is {mode}"
-            )
+        if not self._starts_again(version, ended):
+            mode, event = _restart_mode(version), Event.REFUSE if _failed(version, ended) else Event.FINISH
+            self.record.move(event, f"{reason}\nnot started again: its restart is {mode}")
             return None
+        return self._after_death(self._policy(version), reason)
+
+    def _starts_again(self, version: Desired, ended: Exit) -> bool:
+        return starts_again(_restart_mode(version), failed=_failed(version, ended))
+
+    def _policy(self, version: Desired) -> RestartPolicy:
+        options = parse_options(version.metadata.functionDetails.customRuntimeOptions)
         limits = options.restart_limits.model_dump(exclude_none=True) if options.restart_limits else {}
-        return self._after_death(replace(self._context.policy, **limits), reason)
+        return replace(self._context.policy, **limits)
 
     def _after_death(self, policy: RestartPolicy, reason: str) -> float | None:
         decision = after_death(
@@ -392,3 +405,12 @@ class SupervisedInstance:
         self.record.move(Event.LOOP if decision.looping else Event.END, reason)
         self._log.info("The instance is started again.", delay=round(decision.delay, 3))
         return decision.delay
+
+
+def _restart_mode(version: Desired) -> RestartMode:
+    return parse_options(version.metadata.functionDetails.customRuntimeOptions).restart or "always"
+
+
+def _failed(version: Desired, ended: Exit) -> bool:
+    # Java exits with 0 at failures.
+    return ended.failed or language_of(version.metadata.functionDetails) == "JAVA"

@@ -105,7 +105,25 @@ async def test_a_version_that_can_not_be_prepared_leaves_the_old_one_alone(w: Wo
 
 
 async def test_a_version_that_never_gets_ready_gives_way_to_the_old_one(w: World, can_wait: bool) -> None:
-    """One that fails after the old one has ended is followed by the old version, with the reason in status."""
+    """One that fails again and again after the old one has ended is followed by that, with the reason in status."""
+    w.runtime.can_wait = can_wait
+    await ready(w, function("old.py"))
+    w.supervisor.apply(function("new.py"))
+    for attempt in range(3):
+        new = await w.runtime.started.receive()
+        assert new.spec.package == Path("new.py")
+        if can_wait and not attempt:
+            new.tell(Prepared())
+        await w.until(Phase.STARTING)
+        new.end(Exit(code=1, last_lines=("no such topic",)))
+    again = await w.runtime.started.receive()
+    assert again.spec.package == Path("old.py")
+    again.tell(Ready())
+    assert "no such topic" in await until_said(w, "could not be made")
+
+
+async def test_one_death_before_it_is_ready_is_no_failed_update(w: World, can_wait: bool) -> None:
+    """A kill, or a broker that was away for a moment, says nothing of the version: it is started again."""
     w.runtime.can_wait = can_wait
     await ready(w, function("old.py"))
     w.supervisor.apply(function("new.py"))
@@ -113,11 +131,21 @@ async def test_a_version_that_never_gets_ready_gives_way_to_the_old_one(w: World
     if can_wait:
         new.tell(Prepared())
     await w.until(Phase.STARTING)
-    new.end(Exit(code=1, last_lines=("no such topic",)))
+    new.end(Exit(signal=9))
     again = await w.runtime.started.receive()
-    assert again.spec.package == Path("old.py")
+    assert again.spec.package == Path("new.py")
     again.tell(Ready())
-    assert "no such topic" in await until_said(w, "could not be made")
+    assert await w.until(Phase.RUNNING) == ""
+
+
+async def test_an_update_whose_restart_is_never_is_tried_once(w: World) -> None:
+    """Its restart policy holds for an update, too; the old version comes back."""
+    w.runtime.can_wait = False
+    await ready(w, function("old.py"))
+    w.supervisor.apply(function("new.py", customRuntimeOptions='{"magnetar": {"restart": "never"}}'))
+    new = await w.runtime.started.receive()
+    new.end(Exit(code=1))
+    assert (await w.runtime.started.receive()).spec.package == Path("old.py")
 
 
 async def test_the_old_version_is_started_again_after_its_death(w: World) -> None:
