@@ -44,7 +44,7 @@ async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int
             if not ready:
                 tasks.group.cancel_scope.cancel()
 
-        await tasks.group.start(_listen, stop, logger, name="signals")
+        await tasks.group.start(listen, stop, logger, name="signals")
         async with Server(config, logger=logger) as server:
             ready = True
             sys.stdout.write(_ready_line(server.addresses, form) + "\n")
@@ -56,12 +56,13 @@ async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int
     return 0
 
 
-async def _listen(
+async def listen(
     stop: Callable[[], None],
     logger: BoundLogger,
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
+    """Call `stop` at the first SIGINT or SIGTERM; the second ends the process at once."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         first = True

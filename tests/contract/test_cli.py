@@ -79,7 +79,9 @@ def test_a_function_from_its_file_to_its_end(magnetar: Program) -> None:
     assert sum(each["status"]["numSuccessfullyProcessed"] for each in status["instances"]) == 1
     assert magnetar.json("functions", "status", "echo", "--instance-id", "1")["running"] is True
     assert magnetar.json("functions", "stats", "echo")["processedSuccessfullyTotal"] == 1
-    assert magnetar.json("functions", "update", "--name", "echo", "--log-topic", "l") == {"updated": name}
+    assert magnetar.json("functions", "update", "--name", "echo", "--log-topic", "l", "--wait") == {"updated": name}
+    running = {each["instance"]: each["phase"] for each in magnetar.json("top", "--interval", "0.2")}
+    assert (running[f"{name}:0"], running[f"{name}:1"]) == ("running", "running")
     assert magnetar.json("functions", "get", "echo")["logTopic"] == "l"
     assert magnetar.json("functions", "stop", "echo") == {"stopped": name}
     assert magnetar.json("functions", "start", "echo", "--wait") == {"started": name}

@@ -82,9 +82,11 @@ ROOT = Branch(
         "standalone": Verb("magnetar.cli.standalone:standalone", "Run a worker and a broker on this host."),
         "worker": Verb("magnetar.cli.worker:worker", "Run a worker against a Pulsar that is there."),
         "broker": Verb("magnetar.cli.broker:broker", "Run the embedded broker alone."),
+        "dev": Verb("magnetar.cli.dev.dev:dev", "Run functions and reload them when their files change."),
         "functions": FUNCTIONS,
         "functions-worker": WORKERS,
         "workers": replace(WORKERS, hidden=True),
+        "top": Verb("magnetar.cli.top.top:top", "Watch the instances of a worker."),
         "config": Branch(
             "Read a functions_worker.yml as the worker does.",
             {

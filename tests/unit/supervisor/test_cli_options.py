@@ -103,10 +103,10 @@ def test_a_url_is_left_to_the_worker(url: str) -> None:
 
 
 def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A missing file and a directory are told apart."""
+    """A missing file and an empty directory are told apart."""
     with pytest.raises(UsageError, match=r"--py none\.py is not there"):
         read_given(options(class_name="f", py="none.py"))
-    with pytest.raises(UsageError, match="is a directory"):
+    with pytest.raises(UsageError, match="has no files"):
         read_given(options(class_name="f", py=str(tmp_path)))
 
 

@@ -6,12 +6,14 @@ from typer import Option
 
 from magnetar.cli.connection import Connection, ask
 from magnetar.cli.functions.options import FunctionOptions
+from magnetar.cli.functions.waiting import Waiting
 from magnetar.cli.options import BOOLEAN, Truth, truth
 from magnetar.cli.output import Output, progress, warn
 
 
 def update(
     function: FunctionOptions,
+    waiting: Waiting,
     connection: Connection,
     output: Output,
     *,
@@ -42,4 +44,5 @@ def update(
                 progress=told,
             ),
         )
+    waiting.until_running(connection, given.name)
     output.done(f"Updated {given.name.fqfn}.", updated=given.name.fqfn)

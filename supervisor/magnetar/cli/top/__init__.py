@@ -1,0 +1,1 @@
+"""`magnetar top`: the instances of a worker, again and again."""
