@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _PARENT_DEADLINE = 5.0
 _GONE = 70
 _UNNAMED = {"stdout", "stderr", "gate"}
@@ -31,7 +31,8 @@ class SpawnRequest:
     descriptors by the name of the environment variable that tells their number, where `stdout` and `stderr` stand for
     the standard streams themselves. `output` is a file that both streams are appended to where they are not given.
     `record` is a file that `facts` and what identifies the process are written to before it is let go. A byte on the
-    descriptor `gate`, where there is one, lets the process go; its end of file ends the process.
+    descriptor `gate`, where there is one, lets the process go; its end of file ends the process. `group` is the file that
+    a process joins a control group by.
     """
 
     id: int
@@ -43,6 +44,8 @@ class SpawnRequest:
     record: str | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    group: str | None = None
+    no_new_privileges: bool = False
     descriptors: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -61,6 +64,10 @@ def become(request: SpawnRequest) -> None:
     os.setsid()
     _take_streams(request)
     _take_limits(request.limits)
+    if request.group:
+        _join(request.group)
+    if request.no_new_privileges:
+        forbid_new_privileges()
     _take_environment(request)
     if request.cwd:
         os.chdir(request.cwd)
@@ -117,6 +124,18 @@ def _open_output(request: SpawnRequest) -> int:
     if request.output is None:
         return os.open(os.devnull, os.O_WRONLY)
     return os.open(request.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def _join(members: str) -> None:
+    """Join a control group; whoever can't is not let go without the limits that it was to have."""
+    with open(members, "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write("0")
+
+
+def forbid_new_privileges() -> None:
+    """Let nothing that this process or a child of it executes gain rights, by set-user-id for example (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _take_limits(limits: Mapping[str, int]) -> None:

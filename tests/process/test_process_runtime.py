@@ -12,9 +12,11 @@ import anyio.to_thread
 import pytest
 from instance_process import LAUNCHER, collect, produce
 from magnetar.errors import RefusedError
+from magnetar.processes.cgroups import delegated
 from magnetar.processes.watch import until_ended
 from magnetar.runtimes.base import BootFailed, Pulse, Ready, RuntimeStartError
 from magnetar.runtimes.process.runtime import ProcessRuntime
+from magnetar.runtimes.process.settings import LimitSettings
 from magnetar_broker.testing import RunningBroker
 from magnetar_instance.proto.function import FunctionDetails
 from supervised import Held, client_of, function, processes, spec_of, write
@@ -309,3 +311,48 @@ async def test_ports_that_are_chosen_are_free(pulsar_broker: RunningBroker, tmp_
             with socket.create_connection(("127.0.0.1", port or 0)):
                 pass
         await running.instance.stop(10)
+
+
+def told_of(pid: int | None, what: str) -> str:
+    return Path(f"/proc/{pid}/{what}").read_text()
+
+
+HOARD = "held = []\ndef process(input):\n    held.append(bytearray(int(input)))\n    return 'kept'\n"
+
+
+async def test_an_instance_that_takes_too_much_memory_is_ended_for_it(
+    pulsar_broker: RunningBroker, tmp_path: Path
+) -> None:
+    """With limits enforced, by a control group or without: its reason says so, and what it may have it gets."""
+    details = function(output=f"persistent://public/default/{tmp_path.name}")
+    details.resources.cpu, details.resources.ram, details.resources.disk = 1.0, 400 * 2**20, 5 * 2**20
+    async with processes(pulsar_broker.service_url, tmp_path, limits=LimitSettings(enforce=True, pids=200)) as world:
+        running = await world.ready(spec_of(details, write(tmp_path, HOARD)))
+        status = told_of(running.instance.pid, "status")
+        assert "NoNewPrivs:\t1" in status
+        limits = told_of(running.instance.pid, "limits")
+        assert "Max file size             5242880" in limits
+        assert await exchange(pulsar_broker, details, "1000") == ["kept"]
+        topic = next(iter(details.source.inputSpecs))
+        with client_of(pulsar_broker.service_url) as client:
+            await anyio.to_thread.run_sync(produce, client, topic, [str(500 * 2**20).encode()])
+        ended = await running.instance.wait()
+        assert ended.signal == signal.SIGKILL
+        assert "out of memory" in ended.describe()
+        assert "resources.ram allow 400" in ended.describe()
+
+
+@pytest.mark.skipif(delegated() is None, reason="no group of cgroup v2 is delegated to the tests")
+async def test_a_control_group_holds_an_instance(pulsar_broker: RunningBroker, tmp_path: Path) -> None:
+    """The instance is in a group of its own with its limits, which is gone after it."""
+    details = function()
+    details.resources.cpu, details.resources.ram = 0.5, 400 * 2**20
+    async with processes(pulsar_broker.service_url, tmp_path, limits=LimitSettings(enforce=True, pids=200)) as world:
+        running = await world.ready(spec_of(details, write(tmp_path, ECHO)))
+        group = told_of(running.instance.pid, "cgroup").strip().rpartition("0::")[2]
+        root = delegated()
+        assert root is not None
+        assert "magnetar.instances" in group
+        assert (root / "magnetar.instances" / Path(group).name / "cpu.max").read_text() == "50000 100000\n"
+        await running.instance.stop(10)
+        assert not (root / "magnetar.instances" / Path(group).name).exists()

@@ -37,6 +37,14 @@ class LogsConfig(OwnKeys):
     format: Literal["text", "json"] = "text"
 
 
+class LimitsConfig(OwnKeys):
+    """What instances on this host are held to; Pulsar's worker holds them to nothing."""
+
+    enforce: bool = False
+    pids: int = Field(default=0, ge=0)
+    no_new_privileges: bool = True
+
+
 class EmbeddedBrokerConfig(OwnKeys):
     """The broker that the worker brings along; a port of 0 is any free one, chosen at the start."""
 
@@ -61,6 +69,7 @@ class MagnetarConfig(OwnKeys):
     runtimes: tuple[RuntimeName, ...] = Field(default=("process", "thread"), min_length=1)
     default_runtime: RuntimeName = "process"
     restart: RestartConfig = Field(default_factory=RestartConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
     logs: LogsConfig = Field(default_factory=LogsConfig)
     stop_grace: float = Field(default=10, ge=0)
     start_timeout: float = Field(default=60, gt=0)

@@ -53,7 +53,7 @@ def _table(**verdicts: Verdict) -> dict[str, Verdict]:
 
 _NOWHERE = ("maxPendingAsyncRequests", "fqfn")
 _ADMIN = Verdict("refused", "functions get no admin client; use the admin API of the broker from the function")
-_PROCESS = Verdict("advice", "an instance on a host is not confined to its resources, as in Pulsar")
+_PROCESS = Verdict("advice", "an instance on a host is held to its resources where magnetar.limits.enforce is true")
 _PYTHON_SCHEMA = Verdict(
     "refused",
     f"Pulsar's client for Python has {', '.join(PYTHON_SCHEMAS)}, and the function may have classes of its own",

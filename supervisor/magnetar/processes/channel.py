@@ -43,6 +43,8 @@ class Spawn:
     record: str | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    group: str | None = None
+    no_new_privileges: bool = False
     descriptors: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -253,6 +255,8 @@ def _request(wanted: Spawn, parent: int, descriptors: Sequence[str]) -> dict[str
         "record": wanted.record,
         "facts": dict(wanted.facts),
         "limits": dict(wanted.limits),
+        "group": wanted.group,
+        "no_new_privileges": wanted.no_new_privileges,
         "fds": descriptors,
     }
 

@@ -18,7 +18,7 @@ from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage
 from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.python import PythonLanguage
-from magnetar.runtimes.process.settings import ProcessSettings
+from magnetar.runtimes.process.settings import LimitSettings, ProcessSettings
 from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
 from magnetar.worker_settings.policies import survival
@@ -56,6 +56,7 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         credentials=credentials(config),
         zygote=config.magnetar.zygote,
         log_format=config.magnetar.logs.format,
+        limits=LimitSettings(**config.magnetar.limits.model_dump()),
         stop_grace=config.magnetar.stop_grace,
     )
 

@@ -15,6 +15,7 @@ from magnetar.processes.memory import oom_kills
 from magnetar.processes.watch import ExitStatus
 from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Notice, Ready
 from magnetar.runtimes.process.asking import Voice
+from magnetar.runtimes.process.confinement import Confined
 from magnetar.runtimes.process.launch import Launch, Place
 from magnetar.runtimes.process.normal import normal_metrics, normal_status, normal_text
 from magnetar.runtimes.process.stub import InstanceStub
@@ -74,6 +75,7 @@ class ProcessInstance:
         clean_up: Callable[[], Awaitable[None]],
         send: SendCommand | None,
         survives: bool = False,
+        confined: Confined | None = None,
     ) -> None:
         self._instance_id = spec.instance_id
         self.fingerprint = spec.fingerprint
@@ -87,6 +89,7 @@ class ProcessInstance:
         self._clean_up = clean_up
         self._send = send
         self._survives = survives
+        self._confined = confined
         self._killed_after: float | None = None
         self._exit: Exit | None = None
         self._final = False
@@ -161,6 +164,8 @@ class ProcessInstance:
             return ""
         if self._killed_after is not None:
             return f"did not end within {self._killed_after:g} s of being asked to, and was killed"
+        if self._confined is not None and (passed := self._confined.reason()):
+            return passed
         if oom_kills() > self._before.oom_kills:
             return "killed by the kernel: out of memory (signal SIGKILL)"
         return ""

@@ -26,6 +26,7 @@ from magnetar.runtimes.handover import TOKEN_SUFFIX, credentials_of, in_file, re
 from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.asking import Asking, Resumed, Voice
 from magnetar.runtimes.process.command import log_file, python_environment
+from magnetar.runtimes.process.confinement import Confined, Confinement
 from magnetar.runtimes.process.instance import Before, ProcessInstance
 from magnetar.runtimes.process.launch import Language, Launch, Place
 from magnetar.runtimes.process.link import SupervisorLink
@@ -72,6 +73,7 @@ class ProcessRuntime:
         self._tasks = ServingTasks()
         self._http: httpx.AsyncClient
         self._zygotes: Zygotes
+        self._confinement = Confinement(settings.limits, self._log)
         self._survivors = Survivors(self._take_up, settings.stop_grace)
 
     @property
@@ -82,6 +84,7 @@ class ProcessRuntime:
     async def __aenter__(self) -> Self:
         self._settings.records.mkdir(parents=True, exist_ok=True)
         self._http = httpx.AsyncClient(trust_env=False, timeout=_SCRAPE_DEADLINE)
+        await self._confinement.__aenter__()
         await self._tasks.__aenter__()
         self._zygotes = Zygotes(self._launcher, self._tasks.group, self._log)
         if self._settings.zygote and self._settings.python_instance is None:
@@ -96,6 +99,7 @@ class ProcessRuntime:
         try:
             return await self._tasks.__aexit__(kind, error, trace)
         finally:
+            await self._confinement.__aexit__(None, None, None)
             await self._http.aclose()
 
     async def start(self, spec: InstanceSpec) -> ProcessInstance:
@@ -163,11 +167,13 @@ class ProcessRuntime:
             undo.push_async_callback(self._launcher.release, start.key)
             undo.callback(link.close)
             await self._launcher.hold(start.key, link.descriptor)
-        child = await self._spawn(start, launch, link)
+        confined = self._confinement.confine(start.spec.details, start.key)
+        child = await self._spawn(start, launch, link, confined)
+        undo.callback(self._confinement.attend(confined, child))
         undo.callback(self._kill_leftovers, start)
         if link is not None:
             link.close_theirs()
-        return self._instance(start, launch, child, link, undo)
+        return self._instance(start, launch, child, link, undo, confined)
 
     async def _take_up(self, start: Start, child: Child) -> ProcessInstance:
         """Make an instance of a process that another worker started, with all that has to be undone at its end."""
@@ -186,8 +192,10 @@ class ProcessRuntime:
                 link = SupervisorLink(socket.socket(fileno=descriptor), ping_every=_silence(launch))
                 undo.push_async_callback(self._launcher.release, start.key)
                 undo.callback(link.close)
+            confined = self._confinement.confine(start.spec.details, start.key)
+            undo.callback(self._confinement.attend(confined, child))
             undo.callback(self._kill_leftovers, start)
-            return self._instance(start, launch, child, link, undo, adopted=True)
+            return self._instance(start, launch, child, link, undo, confined, adopted=True)
 
     def _relaunch(self, start: Start) -> Launch:
         """Return what is known of how a running process was launched; that it could not be launched now is no matter."""
@@ -204,6 +212,7 @@ class ProcessRuntime:
         child: Child,
         link: SupervisorLink | None,
         undo: AsyncExitStack,
+        confined: Confined | None,
         *,
         adopted: bool = False,
     ) -> ProcessInstance:
@@ -228,9 +237,12 @@ class ProcessRuntime:
             clean_up=undo.pop_all().aclose,
             send=link.send if link else None,
             survives=self._launcher.survives,
+            confined=confined,
         )
 
-    async def _spawn(self, start: Start, launch: Launch, link: SupervisorLink | None) -> Child:
+    async def _spawn(
+        self, start: Start, launch: Launch, link: SupervisorLink | None, confined: Confined | None
+    ) -> Child:
         waits = {WAITS_VARIABLE: "1"} if start.waits else {}
         wanted = Spawn(
             launch.argv,
@@ -239,6 +251,9 @@ class ProcessRuntime:
             output=str(launch.output),
             record=str(start.record),
             facts=start.facts(),
+            limits=self._confinement.resource_limits(start.spec.details),
+            group=str(confined.group.members) if confined and confined.group else None,
+            no_new_privileges=self._confinement.no_new_privileges,
             descriptors={} if link is None or link.theirs is None else {LINK_VARIABLE: link.theirs.fileno()},
         )
         if self._settings.zygote and launch.forked_argv is not None:

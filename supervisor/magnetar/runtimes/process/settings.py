@@ -21,6 +21,15 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class LimitSettings:
+    """Whether `resources` are enforced, how many processes an instance may have (0: any), and whether it may gain rights."""
+
+    enforce: bool = False
+    pids: int = 0
+    no_new_privileges: bool = True
+
+
+@dataclass(frozen=True)
 class ProcessSettings:
     """Settings that all instance processes of a worker share.
 
@@ -48,3 +57,4 @@ class ProcessSettings:
     zygote: bool = True
     stop_grace: float = 10.0
     log_format: LogFormat = "text"
+    limits: LimitSettings = field(default_factory=LimitSettings)
