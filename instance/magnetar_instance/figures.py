@@ -83,15 +83,16 @@ class Figures:
     def user_failed(self, error: BaseException) -> None:
         """Count an exception of the function."""
         with self._lock:
-            self._user_failures += 1
+            # Kept before it is counted: who reads the count, without the lock, finds what was counted.
             self.user_exceptions.append(_kept("".join(traceback.format_exception(error))))
+            self._user_failures += 1
             self._count_class("user", type(error).__name__)
 
     def system_failed(self, text: str, kind: str, count: int = 1) -> None:
         """Count failures around the function: reading, serializing, sending; `kind` is a class or an answer's name."""
         with self._lock:
-            self._system_failures += count
             self.system_exceptions.append(_kept(text))
+            self._system_failures += count
             self._count_class("system", kind, count)
 
     def _count_class(self, whose: str, name: str, count: int = 1) -> None:
