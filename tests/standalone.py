@@ -16,7 +16,7 @@ import psutil
 import pulsar
 
 DEADLINE = 30.0
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class Standalone:
