@@ -41,6 +41,7 @@ class TaskInstance:
 
     def __init__(self, log_file: Path) -> None:
         self.log_file = log_file
+        self.levels: list[tuple[str, float | None]] = []
         self._ended = anyio.Event()
 
     async def notices(self) -> AsyncIterator[Notice]:
@@ -59,6 +60,10 @@ class TaskInstance:
     async def let_go(self) -> None: ...
 
     def dump_stacks(self) -> None: ...
+
+    def set_log_level(self, level: str, seconds: float | None) -> bool:
+        self.levels.append((level, seconds))
+        return level != "CRITICAL"
 
     async def status(self) -> FunctionStatus:
         return FunctionStatus(running=True, numReceived=5)

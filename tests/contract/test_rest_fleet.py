@@ -126,6 +126,22 @@ async def test_restarts_on_both(pair: tuple[FleetWorker, FleetWorker]) -> None:
     assert sorted(answer.status_code for answer in answers) == [204, 307]
 
 
+async def test_log_levels_on_both(pair: tuple[FleetWorker, FleetWorker]) -> None:
+    """A level is set on every instance where it is, or on one; who can't refuses by name."""
+    await spread(pair, "f", through=pair[0])
+    path = "/magnetar/v1/loglevel/public/default/f"
+    assert (await pair[0].http.put(f"{path}?level=debug&seconds=60")).status_code == 204
+    assert (await pair[0].http.put(f"{path}?level=warn&instance=1")).status_code == 204
+    levels = {}
+    for worker in pair:
+        [instance] = [each for each in (0, 1) if owner(worker, "f", each) == worker.supervisor.views()[0].worker]
+        levels[instance] = worker.supervisor.running(f"public/default/f:{instance}").levels  # type: ignore[attr-defined]
+    assert levels == {0: [("DEBUG", 60.0)], 1: [("DEBUG", 60.0), ("WARNING", None)]}
+    refused = await pair[0].http.put(f"{path}?level=critical")
+    assert refused.status_code >= 400
+    assert "only Python functions know how" in refused.json()["reason"]
+
+
 async def test_logs_of_both(pair: tuple[FleetWorker, FleetWorker]) -> None:
     """Each worker shows and follows the logs of all instances."""
     await spread(pair, "f", through=pair[0])
