@@ -14,6 +14,8 @@ from magnetar_instance.settings import InstanceSettings
 _WINDOW = 60.0
 _KEPT_EXCEPTIONS = 10
 LATENCY_BOUNDS_MS = (0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000)
+_MOST_METRICS = 1000
+"""Metrics of the function's own that are told apart; values of those that come after them are recorded as `other`."""
 _MOST_CLASSES = 50
 """Exception classes that are told apart; whatever comes after them is counted as `other`."""
 
@@ -109,6 +111,8 @@ class Figures:
     def record(self, name: str, value: float) -> None:
         """Record a value of a function's own metric."""
         with self._lock:
+            if name not in self.user_metrics and len(self.user_metrics) >= _MOST_METRICS:
+                name = "other"
             total, count = self.user_metrics.get(name, (0.0, 0))
             self.user_metrics[name] = (total + value, count + 1)
 

@@ -29,6 +29,9 @@ class LogTopic(logging.Handler):
         self._dropped = dropped
         self._properties = {"instance": str(settings.instance_id), "fqn": settings.fqfn}
         self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_WAITING)
+        self._handed = 0
+        self._answered = 0
+        self._closed = False
         wrapped = client.create_producer(
             settings.details.logTopic,
             compression_type=pulsar.CompressionType.LZ4,
@@ -58,12 +61,19 @@ class LogTopic(logging.Handler):
             builder.content(text)
             for name, value in {**self._properties, "loglevel": level}.items():
                 builder.property(name, value)
+            self._handed += 1
             try:
-                self._producer.send_async(builder.build(), None)
-            except pulsar.PulsarException:
-                self._dropped(1)
+                self._producer.send_async(builder.build(), self._note_answer)
+            except pulsar.PulsarException as error:
+                self._note_answer(error, None)
         with contextlib.suppress(pulsar.PulsarException):
             self._producer.flush()
+
+    def _note_answer(self, result: object, _: object) -> None:
+        """Note that a record is done with; one that is too large, for example, never gets to the topic."""
+        self._answered += 1
+        if result != pulsar.Result.Ok and not self._closed:
+            self._dropped(1)
 
     def close(self) -> None:
         """Send what waits, for some seconds at most, and count the rest as dropped."""
@@ -71,7 +81,8 @@ class LogTopic(logging.Handler):
             self._queue.put(None, timeout=_END_SECONDS)
         self._thread.join(_END_SECONDS)
         if self._thread.is_alive():
-            self._dropped(self._queue.qsize())
+            self._closed = True
+            self._dropped(self._queue.qsize() + self._handed - self._answered)
         else:
             with contextlib.suppress(pulsar.PulsarException):
                 self._producer.close()

@@ -390,6 +390,36 @@ def test_state_is_refused_by_name(launch: Launch, client: pulsar.Client) -> None
         assert "this instance has no state store" in status.latestUserExceptions[0].exceptionString
 
 
+def test_a_log_topic_counts_what_it_can_not_take(launch: Launch, client: pulsar.Client) -> None:
+    """A record that no broker takes is counted, and those around it are on the topic."""
+    source, topic = unique("in"), unique("log")
+    code = (
+        "import logging, os\n"
+        "def process(input):\n"
+        "    for number in range(500):\n"
+        "        logging.warning('one of many')\n"
+        "    logging.warning('one of many %s', os.urandom(4_000_000).hex())\n"
+        "    logging.warning('one of many, and the last')\n"
+    )
+    produce(client, source, [b"x"])
+    with launch(details("floods", [source], logTopic=topic), code) as instance:
+        instance.until(lambda now: now.numSuccessfullyProcessed == 1)
+        dropped = "magnetar_function_log_records_dropped_total"
+        lines = until(
+            lambda: [line for line in instance.metrics_text().splitlines() if line.startswith(dropped)],
+            lambda found: found[0].endswith(" 1.0"),
+        )
+        assert len(lines) == 1
+        assert instance.stop() == 0
+    reader = client.create_reader(topic, pulsar.MessageId.earliest)
+    arrived = []
+    while reader.has_message_available():
+        arrived.append(reader.read_next(5000).data())
+    many = [text for text in arrived if b"one of many" in text]
+    assert len(many) == 501
+    assert many[-1].endswith(b"and the last")
+
+
 WHEEL_ROOT = "wheeled-1.0.dist-info"
 
 
