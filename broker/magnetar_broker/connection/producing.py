@@ -76,6 +76,7 @@ class ProducerHandlers:
             ready=lambda producer: _tell(peer, request.request_id, topic, producer, ready=True),
             metadata={pair.key: pair.value for pair in request.metadata},
             schema_version=version,
+            chose_name=bool(request.producer_name) and request.user_provided_producer_name,
         )
 
     def send(self, peer: Peer, command: BaseCommand, rest: bytes) -> None:

@@ -24,7 +24,10 @@ class ProducerLink(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Producer:
-    """One producer; `ready` is called when a waiting one gets exclusive access."""
+    """One producer; `ready` is called when a waiting one gets exclusive access.
+
+    `chose_name` tells that its user named it, so that another client's producer may have the same name.
+    """
 
     id: int
     name: str
@@ -35,6 +38,7 @@ class Producer:
     ready: Callable[["Producer"], None] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     schema_version: bytes = b""
+    chose_name: bool = False
     sent: Meter = field(default_factory=Meter)
     connected_since: float = field(default_factory=time.time)
 
@@ -64,11 +68,15 @@ class Producers:
         return True
 
     def _replace_own_past(self, producer: Producer) -> None:
-        """A client that reconnects may be faster than the news of its old connection's end: its epoch tells."""
+        """A client that reconnects may be faster than the news of its old connection's end: its epoch tells.
+
+        Not where users choose names: two clients may have the same, and count their connections each for itself.
+        """
         old = self.all.get(producer.name)
         if old is None:
             return
-        if old.link is not producer.link and producer.epoch <= old.epoch:
+        is_stranger = old.chose_name or producer.chose_name or producer.epoch <= old.epoch
+        if old.link is not producer.link and is_stranger:
             raise ProducerBusyError(f"Producer with name '{producer.name}' is already connected to topic")
         self.remove(old)
 

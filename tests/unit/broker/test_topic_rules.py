@@ -226,3 +226,12 @@ def test_a_producer_that_reconnects_takes_its_own_name_over() -> None:
         producers.add(Producer(1, "a", Link(), epoch=0))
     assert producers.add(Producer(1, "a", Link(), epoch=1))
     assert not producers.holds(old)
+
+
+def test_a_name_that_users_chose_is_never_taken_over() -> None:
+    """Two clients may choose the same: the epoch of the one says nothing about the other, and the first one stays."""
+    producers, holder = Producers(None, lambda _: None), Producer(1, "a", Link(), epoch=0, chose_name=True)
+    producers.add(holder)
+    with pytest.raises(ProducerBusyError):
+        producers.add(Producer(1, "a", Link(), epoch=5, chose_name=True))
+    assert producers.holds(holder)
