@@ -1,5 +1,7 @@
 """The worker's own HTTPS: what an application learns of clients, renewed certificates, protocols and ciphers."""
 
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +10,7 @@ from typing import Any
 
 import anyio
 import httpx
+import psutil
 import pytest
 from certificates import Authority
 from magnetar.errors import StartError
@@ -71,6 +74,25 @@ async def test_plain_http_shows_no_certificate() -> None:
     ):
         answer = await http.get(f"http://localhost:{port}/", headers={"X-Forwarded-Proto": "https"})
         assert answer.json() == {"subject": None, "scheme": "http"}
+
+
+async def test_answers_are_sent_at_once() -> None:
+    """A connection does not wait for the client to acknowledge the head of an answer before it sends the body."""
+    told: list[int] = []
+
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        ours = [each for each in psutil.Process().net_connections("tcp") if each.raddr == scope["client"]]
+        with socket.socket(fileno=os.dup(ours[0].fd)) as connection:
+            told.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await mirror(scope, receive, send)
+
+    async with (
+        serve(look, bind("workerPort", "127.0.0.1", 0)) as port,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        assert (await http.get(f"http://localhost:{port}/")).status_code == 200
+    assert told
+    assert all(told)
 
 
 async def test_renewed_certificates_count_without_a_restart(tmp_path: Path) -> None:
