@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+import base64
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
+import jwt
 import pulsar
 import pytest
 from kube.bed import Room, requires_kube
 from kube.kubelet import PLACEMENT, serving_node
 from magnetar.config import load_config
+from magnetar.config.security_keys import TOKEN_PROVIDER
 from magnetar.server import Server
-from magnetar_broker.testing import RunningBroker
+from magnetar_broker.testing import RunningBroker, running_broker
 from magnetar_instance.image import lay_out
 
 pytestmark = [requires_kube(), pytest.mark.timeout(240)]
+SECRET = b"0123456789abcdef0123456789abcdef"
 SHOUT = "def process(input):\n    return f'{input}!'\n"
 WHISPER = "def process(input):\n    return f'{input}...'\n"
 NEVER = "import no_such_module\n\n\ndef process(input):\n    return input\n"
@@ -42,10 +46,12 @@ class Fleet:
         self.port = free_port()
 
     @asynccontextmanager
-    async def worker(self, name: str = "one", **more: Any) -> AsyncIterator[httpx.AsyncClient]:
-        """Run a worker and give a client of its REST API."""
+    async def worker(
+        self, name: str = "one", keys: Mapping[str, Any] | None = None, **more: Any
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """Run a worker, with keys of its config beside the usual ones, and give a client of its REST API."""
         port = self.port if name == "one" else free_port()
-        keys = {
+        config = {
             "workerId": name,
             "workerHostname": "127.0.0.1",
             "workerPort": port,
@@ -73,9 +79,10 @@ class Fleet:
                 "kubernetes": {"probes": True, "terminationGracePeriodSeconds": 2},
                 **more,
             },
+            **(keys or {}),
         }
         async with (
-            Server(load_config(None, keys)),
+            Server(load_config(None, config)),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, follow_redirects=True) as client,
         ):
             yield client
@@ -284,3 +291,39 @@ async def test_what_kubernetes_would_not_have_is_refused_at_create(
         answer = await send(client, "POST", fleet.config(**changes))
         assert answer.status_code == 400
         assert reason in answer.json()["reason"]
+
+
+async def test_pods_show_the_broker_their_creator_s_token(kubeconfig: Room, tmp_path: Path) -> None:
+    """Handed over by REST into a Secret, it lets the pod fetch its code here and work at a broker that wants to know."""
+    lay_out(tmp_path / "image")
+    secret_key = tmp_path / "secret.key"
+    secret_key.write_bytes(SECRET)
+    own, creator = (jwt.encode({"sub": role}, SECRET, "HS256") for role in ("worker", "creator"))
+    plugin = "org.apache.pulsar.client.impl.auth.AuthenticationToken"
+    keys = {
+        "authenticationEnabled": True,
+        "authorizationEnabled": True,
+        "authenticationProviders": [TOKEN_PROVIDER],
+        "superUserRoles": ["worker", "creator"],
+        "properties": {"tokenSecretKey": str(secret_key)},
+        "brokerClientAuthenticationPlugin": plugin,
+        "brokerClientAuthenticationParameters": f"token:{own}",
+    }
+    with running_broker(arguments=["--token-secret-key", str(secret_key)]) as broker:
+        fleet = Fleet(kubeconfig, broker, tmp_path)
+        room = fleet.room
+        node = serving_node(room.bed.kubeconfig, f"node-{room.namespace}", tmp_path / "image", tmp_path / "pods")
+        async with node, fleet.worker(keys=keys) as client:
+            with anyio.fail_after(200):
+                client.headers["Authorization"] = f"Bearer {creator}"
+                created = await send(client, "POST", fleet.config(parallelism=1))
+                assert created.status_code == 204, created.text
+                assert "X-Magnetar-Warning" not in created.headers
+                await running(client, 1)
+                [name] = [each for each in room.bed.names("secret", room.namespace) if each.startswith("pf-secret-")]
+                held = room.bed.get("secret", name, "-n", room.namespace)["data"]["token"]
+                assert base64.b64decode(held).decode() == creator
+                [pod] = room.bed.get("pods", "-n", room.namespace)["items"]
+                assert own not in json.dumps(pod)
+                assert creator not in json.dumps(pod)
+                assert (await client.delete(PATH)).status_code == 204
