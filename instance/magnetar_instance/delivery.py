@@ -155,6 +155,8 @@ class Deliveries:
     ) -> None:
         try:
             if not confirmation.withdrawn:
+                if not inputs and result != pulsar.Result.Ok and not self._abandoned:
+                    self._failed(result, 1)
                 for source, entry in inputs:
                     self._settle(source, [entry], result)
         finally:

@@ -23,8 +23,11 @@ def counted(client: pulsar.Client, topic: str, expected: set[bytes]) -> Counter[
     """Read a topic until everything expected was seen."""
     consumer = client.subscribe(topic, "count", initial_position=pulsar.InitialPosition.Earliest)
     seen: Counter[bytes] = Counter()
-    while not expected <= set(seen):
-        seen[consumer.receive(30_000).data()] += 1
+    missing = set(expected)
+    while missing:
+        payload = consumer.receive(30_000).data()
+        seen[payload] += 1
+        missing.discard(payload)
     consumer.close()
     return seen
 

@@ -127,3 +127,20 @@ def test_a_time_that_is_none_is_named(launch: Launch, client: pulsar.Client) -> 
     with launch(function, code, file="times") as instance:
         status = instance.until(lambda now: now.numSystemExceptions == 1)
     assert "extract_timestamp returned 'soon'" in status.latestSystemExceptions[0].exceptionString
+
+
+def test_a_refused_output_of_a_sliding_window_is_named(launch: Launch, client: pulsar.Client) -> None:
+    """Though no message leaves its last window with it."""
+    source, sink = unique("in"), unique("out")
+    code = (
+        "import os\n"
+        "class Large:\n"
+        "    def process(self, inputs, context):\n"
+        "        return os.urandom(6 << 20) if len(inputs) == 1 else b'small'\n"
+    )
+    function = windowed("large.Large", source, sink, windowLengthCount=2, slidingIntervalCount=1)
+    send(client, source, "a", "b")
+    with launch(function, code, file="large") as instance:
+        assert collect(client, sink, 1)[0].data() == b"small"
+        status = instance.until(lambda now: now.numSystemExceptions == 1)
+    assert "MessageTooBig" in status.latestSystemExceptions[0].exceptionString
