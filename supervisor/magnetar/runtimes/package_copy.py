@@ -49,20 +49,31 @@ class PackageCopies:
 
     async def remove(self, copy: Path) -> None:
         """Remove a copy with its directory; what takes long is done beside the event loop."""
-        if not _is_small(copy.parent):
+        if not _removed_alone(copy) and not _is_small(copy.parent):
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_remove, copy.parent, limiter=self._removals)
         self.remove_now(copy)
 
     def remove_now(self, copy: Path) -> None:
         """Remove a copy with its directory, and the function's directories that are empty then."""
-        _remove(copy.parent)
+        if copy.parent.exists():
+            _remove(copy.parent)
         self._used.discard(copy.parent)
         for parent in list(copy.parent.parents)[:3]:
             try:
                 parent.rmdir()
             except OSError:
                 return
+
+
+def _removed_alone(copy: Path) -> bool:
+    """Remove a copy that has its directory for itself, which is the usual case and the quickest."""
+    try:
+        copy.unlink()
+        copy.parent.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _is_small(folder: Path) -> bool:

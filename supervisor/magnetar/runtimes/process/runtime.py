@@ -273,7 +273,7 @@ class ProcessRuntime:
         return self._rotator.attend(launch.output, reopen)
 
     def _kill_leftovers(self, start: Start) -> None:
-        left = kill_leftovers(self._launcher.parent, start.marker)
+        left = kill_leftovers(self._launcher.parent, start.marker, known=self._launcher.family.pids)
         if left:
             self._log.warning(
                 "Processes that an instance left behind were killed.", instance=start.spec.fqiid, pids=left
