@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import anyio
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.changes import Changes
@@ -17,6 +18,10 @@ from magnetar.supervision.events import InstanceEvent
 from magnetar.supervision.function import SupervisedFunction
 from magnetar.supervision.instance import SupervisedInstance
 from magnetar.tasks import ServingTasks
+
+_LONG = 2.0
+"""Seconds that an end may take before it is told whose is waited for, and between those messages."""
+_NAMED = 10
 
 Supervised = SupervisedInstance | SupervisedFunction
 
@@ -53,10 +58,19 @@ class Supervisor:
     ) -> bool | None:
         for instance in self._instances.values():
             instance.leave()
+        self._followers.group.start_soon(self._tell_who_is_waited_for, name="who is waited for")
         try:
             return await self._tasks.__aexit__(kind, error, trace)
         finally:
             await self._followers.__aexit__(None, None, None)
+
+    async def _tell_who_is_waited_for(self) -> None:
+        """Say whose end is waited for, while it takes long."""
+        while True:
+            await anyio.sleep(_LONG)
+            left = sorted(self._instances)
+            names = ", ".join(left[:_NAMED]) + (", …" if len(left) > _NAMED else "")
+            self._context.logger.info("Instances have not ended yet.", left=len(left), instances=names)
 
     def apply(self, wanted: Mapping[str, Desired]) -> None:
         """Begin whatever leads from what is supervised to what is wanted; returns at once."""

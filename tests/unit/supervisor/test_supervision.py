@@ -333,3 +333,25 @@ async def test_an_instance_that_answers_no_health_check_is_restarted() -> None:
         await w.runtime.started.receive()
         assert instance.dumps == 1
         assert any("answered no health check for 0.02 s" in event.reason for event in w.supervisor.events("a/b/c:0"))
+
+
+async def test_a_long_end_says_whose_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """While the supervisor waits for its instances it names those that have not ended."""
+    monkeypatch.setattr("magnetar.supervision.supervisor._LONG", 0.001)
+    told = anyio.Event()
+
+    async def stop(_: float) -> None:
+        with anyio.fail_after(60):
+            while "Instances have not ended yet. left=1 instances=a/b/c:0" not in caplog.text:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
+        told.set()
+        instance.end(Exit(code=0))
+
+    with caplog.at_level("INFO"):
+        async with world() as w:
+            w.supervisor.apply(function())
+            instance = await w.runtime.started.receive()
+            monkeypatch.setattr(instance, "stop", stop)
+            instance.tell(Ready())
+            await w.until(Phase.RUNNING)
+    assert told.is_set()
