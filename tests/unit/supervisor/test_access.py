@@ -3,14 +3,18 @@ import datetime as dt
 import hmac
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
+from certificates import Authority
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from magnetar.access import Authentication, Authorization, Caller, Presented, load_authentication
 from magnetar.access.passwords import apr1
 from magnetar.access.providers import BasicProvider, TlsProvider, TokenProvider
+from magnetar.cli.doctor.findings import Verdict
+from magnetar.cli.doctor.security import look_at_security
 from magnetar.config import load_config
 from magnetar.config.security_keys import BASIC_PROVIDER, TLS_PROVIDER, TOKEN_PROVIDER
 from magnetar.errors import NotAuthenticatedError, NotAuthorizedError, StartError
@@ -276,3 +280,21 @@ def test_threads_are_named_where_roles_are_judged() -> None:
     chosen = {**keys, "magnetar": {"defaultRuntime": "thread"}}
     assert load_config(None, chosen).magnetar.runtimes == ("process", "thread")
     assert load_config().magnetar.runtimes == ("process", "thread")
+
+
+def test_doctor_tells_who_may_ask(tmp_path: Path) -> None:
+    """Anyone who reaches the worker, those whom providers know, or why it would not start; and how long TLS holds."""
+
+    def found(**keys: Any) -> dict[str, tuple[Verdict, str]]:
+        config = load_config(None, keys)
+        return {each.what: (each.verdict, each.detail) for each in look_at_security(config)}
+
+    assert found()["authenticationEnabled"][0] is Verdict.WARNING
+    assert found(magnetar={"bindAddress": "127.0.0.1"})["authenticationEnabled"][0] is Verdict.OK
+    on = {"authenticationEnabled": True, "authenticationProviders": [TOKEN_PROVIDER]}
+    assert found(**on, properties={"tokenSecretKey": "YWJj"})["authenticationEnabled"][0] is Verdict.FAILURE
+    assert "by token" in found(**on, properties={"tokenSecretKey": "YWJj" * 11})["authenticationEnabled"][1]
+    certificate, key = Authority(tmp_path).issue("server")
+    tls = {"tlsEnabled": True, "workerPortTls": 1, "tlsKeyFilePath": str(key)}
+    assert found(**tls, tlsCertificateFilePath=str(certificate))["tlsCertificateFilePath"][0] is Verdict.WARNING
+    assert found(**tls, tlsCertificateFilePath=str(key))["tlsCertificateFilePath"][0] is Verdict.FAILURE

@@ -58,6 +58,7 @@ def _look(conf: Path | None, data_dir: Path | None, *, end_strays: bool) -> Iter
 
 
 def _look_at_config(conf: Path | None, data_dir: Path | None, *, end_strays: bool) -> Iterator[Finding]:
+    from magnetar.cli.doctor.security import look_at_security  # noqa: PLC0415
     from magnetar.cli.doctor.settings import (  # noqa: PLC0415
         look_at_directories,
         look_at_java_instance,
@@ -81,5 +82,6 @@ def _look_at_config(conf: Path | None, data_dir: Path | None, *, end_strays: boo
     yield from look_at_strays(data_dir or config.magnetar.data_directory, end=end_strays)
     yield look_at_java_instance(config)
     yield from look_at_ports(config)
+    yield from look_at_security(config)
     yield from look_at_directories(config)
     yield from look_at_pulsar(config)

@@ -27,8 +27,11 @@ def look_at_ports(config: "WorkerConfig") -> Iterator[Finding]:
     """Judge whether the ports of a config can be listened on."""
     own = config.magnetar
     host = own.bind_address
-    ports = [("workerPort", host, config.worker_port), ("magnetar.healthPort", host, own.health_port)]
-    ports += [("magnetar.metricsPort", host, own.metrics_port)]
+    ports = [("magnetar.healthPort", host, own.health_port), ("magnetar.metricsPort", host, own.metrics_port)]
+    if config.plain_http:
+        ports.insert(0, ("workerPort", host, config.worker_port))
+    if config.tls_enabled:
+        ports.insert(0, ("workerPortTls", host, config.worker_port_tls or 0))
     if own.embedded_broker:
         broker = own.embedded_broker
         ports += [("magnetar.embeddedBroker.port", broker.host, broker.port)]
