@@ -402,6 +402,8 @@ class SupervisedInstance:
             self.record.move(Event.REFUSE, f"{reason}\nnot started again after {policy.max_restarts} restarts in a row")
             return None
         self.record.restarts += 1
+        if decision.looping:
+            reason += f"\nit is crash-looping: {policy.intensity} deaths within {policy.period:g} s"
         self.record.move(Event.LOOP if decision.looping else Event.END, reason)
         self._log.info("The instance is started again.", delay=round(decision.delay, 3))
         return decision.delay

@@ -62,7 +62,9 @@ async def test_a_function_that_dies_at_every_start_is_crash_looping() -> None:
         w.supervisor.apply(function())
         for _ in range(5):
             (await w.runtime.started.receive()).end(Exit(code=1, last_lines=("boom",)))
-        assert "boom" in await w.until(Phase.CRASH_LOOPING)
+        reason = await w.until(Phase.CRASH_LOOPING)
+        assert "boom" in reason
+        assert "it is crash-looping: 5 deaths within 60 s" in reason
 
 
 async def test_a_functions_own_limits_decide_how_often_it_is_started() -> None:
