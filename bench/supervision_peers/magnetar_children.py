@@ -42,10 +42,6 @@ class Commands:
         return Launch(command, dict(os.environ), place.log_file, linked=True, rotation="in-place", stack_signal=None)
 
 
-async def _package(_: object) -> Path:
-    return Path(__file__)
-
-
 async def _nothing(_: object) -> None:
     """Clean up nothing."""
 
@@ -54,6 +50,12 @@ async def main(directory: Path) -> None:
     commands = list(json.loads((directory / "commands.json").read_text()).values())
     details = FunctionDetails(tenant="t", namespace="n", name="child", runtime=FunctionDetails.Runtime.GO)
     logger = worker_logger()
+    package = directory / "package"
+    package.touch()
+
+    async def fetch(_: object) -> Path:
+        return package
+
     settings = ProcessSettings(
         "pulsar://127.0.0.1:1",
         "bench",
@@ -72,7 +74,7 @@ async def main(directory: Path) -> None:
                 SupervisionContext(
                     worker_id="bench",
                     runtimes={"process": runtime},
-                    fetch=_package,
+                    fetch=fetch,
                     choose=lambda _: "process",
                     removed=_nothing,
                     policy=RestartPolicy(),
