@@ -38,6 +38,7 @@ class _Attended:
     writers: list[Reopen | None] = field(default_factory=list)
     growth: Growth | None = None
     looked_at: float = 0.0
+    shape: tuple[int, int] = (0, 0)
     begun: tuple[tuple[int, int], float] = ((0, -1), 0.0)
     problem: str = ""
 
@@ -122,9 +123,18 @@ class LogRotator:
     def _look_at(self, log: _Attended, seen: _Seen) -> None:
         if log.growth is None:
             recover(log.path, self._policy.files)
-        if not log.path.exists():
+        try:
+            stat = log.path.stat()
+        except FileNotFoundError:
             # It was renamed, and its writer may not have come to open it anew; or nothing was written yet.
             seen.to_reopen.extend(filter(None, log.writers))
+            return
+        shape, log.shape = log.shape, (stat.st_ino, stat.st_size)
+        if log.growth is not None and shape == log.shape and not self._policy.max_age:
+            log.growth, log.looked_at = (
+                Growth(log.growth.size),
+                time.monotonic(),
+            )  # most logs are quiet most of the time: a look is one call
             return
         now, size = time.monotonic(), size_of_lines(log.path)
         before, passed = log.growth or Growth(size), now - log.looked_at
