@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
@@ -31,6 +32,7 @@ _MAX_DESCRIPTORS = 16
 _FAILED = 71
 _PARENT_GONE = signal.SIGUSR2
 _MARKER = b"MAGNETAR_INSTANCE="
+_LOOKS, _LOOK_AGAIN = 10, 0.002
 
 
 class Spawner:
@@ -273,16 +275,30 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
+def environment_of(pid: int) -> bytes:
+    """Return the environment that a process was started with, as the kernel keeps it; empty when it can't be had.
+
+    In the middle of an exec a process shows none: it is looked at again, a few milliseconds at most.
+    """
+    for _ in range(_LOOKS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - this process stays small
+                found = file.read()
+            # Threads of the kernel and the dead have no environment for good, and no program either.
+            if found or not os.readlink(f"/proc/{pid}/exe"):  # noqa: PTH115
+                return found
+        except OSError:
+            return b""
+        time.sleep(_LOOK_AGAIN)
+    return b""
+
+
 def marked(text: str) -> list[int]:
     """Return the processes whose marker begins with a text."""
     mark = _MARKER + text.encode()
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc") if sys.platform == "linux" else ()):  # noqa: PTH208
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
-                environment = file.read()
-        except OSError:
-            continue
+        environment = environment_of(int(name))
         if environment.startswith(mark) or b"\0" + mark in environment:
             found.append(int(name))
     return found

@@ -4,9 +4,9 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
+from magnetar_instance import spawner
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,5 @@ def children(pid: int) -> set[int]:
 
 def environment_of(pid: int) -> dict[bytes, bytes]:
     """Return the environment that a process was started with; empty when it has ended or is another user's."""
-    try:
-        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return {}
+    pairs = spawner.environment_of(pid).split(b"\0")
     return {key: value for key, separator, value in (pair.partition(b"=") for pair in pairs) if separator}
