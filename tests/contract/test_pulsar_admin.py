@@ -94,7 +94,7 @@ def test_a_function_by_the_command_line(admin: PulsarAdmin, worker: Standalone, 
     assert "Stopped" in admin.run(f"functions stop {function} --instance-id 1")
     assert "Started" in admin.run(f"functions start {function} --instance-id 1")
     assert "Restarted" in admin.run(f"functions restart {function}")
-    assert "State storage" in admin.refused(f"functions querystate {function} --key k")
+    assert "doesn't exist" in admin.refused(f"functions querystate {function} --key k")
     target = tmp_path / "downloaded"
     assert "Downloaded" in admin.run(f"functions download {function} --destination-file {target}")
     assert target.read_text() == CODE
