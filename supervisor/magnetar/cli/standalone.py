@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from magnetar.cli.serving import load_serve
+
 
 def standalone(
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.", show_default=".magnetar")] = None,
@@ -18,7 +20,7 @@ def standalone(
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="Of the ready line.")] = "text",
 ) -> None:
     """Run a worker and a broker on this host until Ctrl-C; a port of 0 is any free one."""
-    from magnetar.serve import serve  # noqa: PLC0415 - imported when it runs
+    serve = load_serve()
     from magnetar.standalone import StandaloneOptions, standalone_config  # noqa: PLC0415
 
     options = StandaloneOptions(

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from magnetar.cli.serving import load_serve
+
 
 def worker(
     conf: Annotated[Path, typer.Option("--conf", "-c", help="The functions_worker.yml.")],
@@ -13,6 +15,7 @@ def worker(
 ) -> None:
     """Run a worker on a Pulsar that is there until SIGTERM or Ctrl-C."""
     from magnetar.config import load_config  # noqa: PLC0415 - imported when it runs
-    from magnetar.serve import serve  # noqa: PLC0415
+
+    serve = load_serve()
 
     raise typer.Exit(serve(load_config(conf, environ=os.environ), form))
