@@ -69,8 +69,11 @@ async def test_a_function_runs_is_asked_and_leaves_nothing(
         assert (status.running, status.numSuccessfullyProcessed) == (True, 2)
         assert (await instance.metrics()).processedSuccessfullyTotal == 2
         assert "pulsar_function_processed_successfully_total" in await instance.metrics_text()
-        record = json.loads(next(world.settings.records.iterdir()).read_text())
+        kept = next(world.settings.records.iterdir())
+        record = json.loads(kept.read_text())
         assert record["pid"] == instance.pid
+        half = kept.with_name(f"{kept.name}.{instance.pid}")
+        half.write_text("what a process leaves that is killed while it writes its record")
         assert record["grpcPort"] == instance.grpc_port
         copies = [path for path in world.settings.download_directory.rglob("*.py") if path.is_file()]
         folder = world.settings.download_directory / details.tenant / details.namespace / details.name

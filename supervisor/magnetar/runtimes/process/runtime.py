@@ -169,6 +169,8 @@ class ProcessRuntime:
             await self._launcher.hold(start.key, link.descriptor)
         confined = self._confinement.confine(start.spec.details, start.key)
         child = await self._spawn(start, launch, link, confined)
+        # A process that was killed while it wrote its record left half of one.
+        undo.callback(start.record.with_name(f"{start.record.name}.{child.pid}").unlink, missing_ok=True)
         undo.callback(self._confinement.attend(confined, child))
         undo.callback(self._kill_leftovers, start)
         if link is not None:
