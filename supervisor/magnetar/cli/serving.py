@@ -1,4 +1,4 @@
-"""Loading what a server is made of, without what would only make it prettier: a start is mostly imports."""
+"""Loading what a server is made of, without what it has no use for: a start is mostly imports."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +9,16 @@ if TYPE_CHECKING:
     from magnetar.config import WorkerConfig
     from magnetar.serve import Format
 
-_PRETTY = ("rich", "httpx._main")
-"""Of structlog, to draw tracebacks, and of httpx, to be a command line: a third of the start."""
+_USELESS = ("rich", "httpx._main", "h2")
+"""Of structlog, to draw tracebacks; of httpx, to be a command line, and for HTTP/2, which nothing here speaks: a sixth of a
+second each where they are installed."""
 
 
 def load_serve() -> "Callable[[WorkerConfig, Format], int]":
     """Return `magnetar.serve.serve`; for a process that is a worker and nothing else."""
-    with _without(_PRETTY):
+    with _without(_USELESS):
+        import httpcore  # noqa: F401, PLC0415 - httpx imports it when it is first used
+
         from magnetar.serve import serve  # noqa: PLC0415 - imported when it runs
     return serve
 
