@@ -65,14 +65,7 @@ def assemble(
     Raises BootError for what no retry mends, PulsarException when the broker refuses or is not there.
     """
     details = settings.details
-    refused = [
-        *refusals(details),
-        *order_refusals(details),
-        *form_refusals(settings, function),
-        *retry_refusals(details),
-    ]
-    if refused:
-        raise BootError("; ".join(refused))
+    _refuse(settings, function)
     readings = {topic: reading_of(spec, details, function) for topic, spec in specs_of(details).items()}
     writing = writing_of(details, function)
     secrets = secrets_of(settings, function.import_module)
@@ -116,6 +109,19 @@ def assemble(
         progress=progress,
     )
     return Assembly(inputs, publisher, runner, context)
+
+
+def _refuse(settings: InstanceSettings, function: UserFunction) -> None:
+    """Raise BootError that names all that can't be done for this function."""
+    details = settings.details
+    refused = [
+        *refusals(details),
+        *order_refusals(details),
+        *form_refusals(settings, function),
+        *retry_refusals(details),
+    ]
+    if refused:
+        raise BootError("; ".join(refused))
 
 
 def _state(settings: InstanceSettings, logger: logging.Logger) -> StateStore | None:
