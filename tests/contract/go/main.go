@@ -126,7 +126,12 @@ func reports(admin pulsaradmin.Client, name string) {
 	defer os.Remove(message)
 	_, err = functions.TriggerFunction(tenant, namespace, name, "", "", message)
 	tell("TriggerFunction by file", nil, err)
-	status, err := functions.GetFunctionStatus(tenant, namespace, name)
+	// An update replaces one instance after the other: there is a moment with one of two.
+	var status utils.FunctionStatus
+	until(func() bool {
+		status, err = functions.GetFunctionStatus(tenant, namespace, name)
+		return err != nil || status.NumRunning == 2
+	})
 	tell("GetFunctionStatus", status, err)
 	one, err := functions.GetFunctionStatusWithInstanceID(tenant, namespace, name, 1)
 	tell("GetFunctionStatusWithInstanceID", one, err)
