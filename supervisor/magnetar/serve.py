@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -36,6 +36,25 @@ def serve(config: WorkerConfig, form: Format) -> int:
 
 
 async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int:
+    async def tell(server: Server, asked: anyio.Event) -> None:
+        sys.stdout.write(_ready_line(server.addresses, form) + "\n")
+        sys.stdout.flush()
+        await asked.wait()
+        running = sum(view.pid is not None for view in server.worker.instances.views())
+        logger.info(_stopping(server.worker.config), instances=running)
+
+    await serve_until_asked(config, tell, logger)
+    logger.info("Stopped.")
+    return 0
+
+
+async def serve_until_asked(
+    config: WorkerConfig, work: Callable[[Server, anyio.Event], Awaitable[None]], logger: BoundLogger
+) -> None:
+    """Serve while `work` runs, which is given the event of the first SIGINT or SIGTERM; the second ends the process.
+
+    A signal before the server is ready ends its start. Raises StartError.
+    """
     asked, ready = anyio.Event(), False
     async with ServingTasks() as tasks:
 
@@ -44,25 +63,18 @@ async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int
             if not ready:
                 tasks.group.cancel_scope.cancel()
 
-        await tasks.group.start(listen, stop, logger, name="signals")
+        await tasks.group.start(_listen, stop, logger, name="signals")
         async with Server(config, logger=logger) as server:
             ready = True
-            sys.stdout.write(_ready_line(server.addresses, form) + "\n")
-            sys.stdout.flush()
-            await asked.wait()
-            running = sum(view.pid is not None for view in server.worker.instances.views())
-            logger.info(_stopping(server.worker.config), instances=running)
-    logger.info("Stopped.")
-    return 0
+            await work(server, asked)
 
 
-async def listen(
+async def _listen(
     stop: Callable[[], None],
     logger: BoundLogger,
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call `stop` at the first SIGINT or SIGTERM; the second ends the process at once."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         first = True

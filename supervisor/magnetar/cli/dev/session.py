@@ -20,10 +20,9 @@ from magnetar.errors import RefusedByWorkerError, RequestError, StartError, Unre
 from magnetar.lifecycle import Phase
 from magnetar.logs import log_to, worker_logger
 from magnetar.model.names import FunctionName
-from magnetar.serve import listen
+from magnetar.serve import serve_until_asked
 from magnetar.server import Server
 from magnetar.supervision.base import InstanceView
-from magnetar.tasks import ServingTasks
 
 _TROUBLE = {Phase.BACKING_OFF, Phase.CRASH_LOOPING, Phase.FAILED, Phase.UNHEALTHY, Phase.RUNNING}
 """Phases whose reason is worth a line: what runs has one when an update of it could not be made."""
@@ -45,22 +44,17 @@ class _Deployed:
 async def develop(config: WorkerConfig, sources: Sequence[Source], reload: bool) -> None:  # noqa: FBT001
     """Run until SIGINT or SIGTERM. Raises StartError when there can be no worker."""
     log_to(level=logging.ERROR)
-    asked, ready = anyio.Event(), False
-    async with ServingTasks() as tasks:
 
-        def stop() -> None:
-            asked.set()
-            if not ready:
-                tasks.group.cancel_scope.cancel()
-
-        await tasks.group.start(listen, stop, worker_logger(), name="signals")
-        async with Server(config) as server, WorkerClient(server.addresses.http or "") as client:
-            ready = True
+    async def work(server: Server, asked: anyio.Event) -> None:
+        if server.addresses.http is None:
+            raise StartError("magnetar dev speaks plain HTTP to its worker: leave workerPort set")
+        async with WorkerClient(server.addresses.http) as client, anyio.create_task_group() as tasks:
             session = _Session(server, client, Console())
-            async with anyio.create_task_group() as work:
-                work.start_soon(session.run, sources, config.magnetar.data_directory, reload, name="functions")
-                await asked.wait()
-                work.cancel_scope.cancel()
+            tasks.start_soon(session.run, sources, config.magnetar.data_directory, reload, name="functions")
+            await asked.wait()
+            tasks.cancel_scope.cancel()
+
+    await serve_until_asked(config, work, worker_logger())
 
 
 class _Session:
