@@ -14,6 +14,7 @@ from magnetar.errors import NotReadyError
 _TIMEOUT = 60
 _CONNECT_TIMEOUT = 10
 _MAX_REDIRECTS = 5
+_DATA = "data:"
 
 
 class AdminCalls:
@@ -106,3 +107,10 @@ def reason_of(response: httpx.Response) -> str:
     if isinstance(body, dict) and isinstance(reason := body.get("reason"), str):
         return reason
     return next(iter(response.text.splitlines()), "") or response.reason_phrase
+
+
+async def sent_events(response: httpx.Response) -> AsyncIterator[dict[str, object]]:
+    """Yield what the server-sent events of an answer carry, as they come."""
+    async for line in response.aiter_lines():
+        if line.startswith(_DATA):
+            yield json.loads(line.removeprefix(_DATA))

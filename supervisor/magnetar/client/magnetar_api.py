@@ -1,17 +1,16 @@
 """What Magnetar's worker tells beyond Pulsar's admin API."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import cast
 from urllib.parse import quote
 
+from magnetar.admin_calls import sent_events
 from magnetar.client.calls import WorkerCalls
 from magnetar.client.forms import Deployment
 from magnetar.client.results import InstanceEvent, InstanceReport, LogLine, Plan
 from magnetar.model.names import FunctionName
 
 _BASE = "/magnetar/v1"
-_DATA = "data:"
 
 
 class MagnetarApi:
@@ -54,9 +53,8 @@ class MagnetarApi:
         """Yield the last lines of a function's log and then every line as it comes, until the worker ends it."""
         params = {**_window(instance, tail, since, level), "follow": "true"}
         async with self._calls.stream(_log(name), params=params, endless=True) as response:
-            async for line in response.aiter_lines():
-                if line.startswith(_DATA):
-                    yield LogLine.model_validate(json.loads(line.removeprefix(_DATA)))
+            async for each in sent_events(response):
+                yield LogLine.model_validate(each)
 
     async def events(self, name: FunctionName, *, instance: int | None = None) -> list[InstanceEvent]:
         """Return what happened to a function's instances lately, oldest first."""
@@ -75,9 +73,8 @@ class MagnetarApi:
         """Yield what happened lately and then every event as it comes, until the worker or the function ends."""
         params = {**_chosen(instance), "follow": "true"}
         async with self._calls.stream(_events(name), params=params, endless=True) as response:
-            async for line in response.aiter_lines():
-                if line.startswith(_DATA):
-                    yield InstanceEvent.model_validate(json.loads(line.removeprefix(_DATA)))
+            async for each in sent_events(response):
+                yield InstanceEvent.model_validate(each)
 
     async def manifests(self, name: FunctionName) -> list[dict[str, object]]:
         """Return the objects that a function is, or would be, in Kubernetes; nothing is applied."""

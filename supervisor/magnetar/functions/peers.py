@@ -1,6 +1,5 @@
 """What is asked of the other workers of the fleet, through the REST API that all of them serve."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -10,7 +9,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from magnetar_instance.proto.function import FunctionMetaData
 
-from magnetar.admin_calls import AdminCalls, reason_of
+from magnetar.admin_calls import AdminCalls, reason_of, sent_events
 from magnetar.coordination.base import WorkerInfo
 from magnetar.credentials import BrokerCredentials
 from magnetar.errors import NotReadyError, OutOfDateError
@@ -94,7 +93,7 @@ class Peers:
                 if response.status_code >= _OK:
                     await response.aread()
                     raise ConnectionError(f"worker {worker.worker_id} did not answer: {reason_of(response)}")
-                yield _events(response)
+                yield sent_events(response)
         except NotReadyError as error:
             raise ConnectionError(f"worker {worker.worker_id} does not answer: {error}") from None
 
@@ -144,9 +143,3 @@ def _events_of(name: FunctionName, instance_id: int, since: int) -> str:
 
 def _path(name: FunctionName) -> str:
     return "/".join(quote(part, safe="") for part in name)
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[dict[str, object]]:
-    async for line in response.aiter_lines():
-        if line.startswith("data:"):
-            yield json.loads(line.removeprefix("data:"))
