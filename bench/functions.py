@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -68,6 +68,16 @@ def create(http: httpx.Client, name: str, runtime: str, config: dict[str, Any]) 
     http.post(f"/admin/v3/functions/public/default/{name}", files=parts).raise_for_status()
 
 
+def probe(producer: pulsar.Producer, consumer: pulsar.Consumer, silent: Callable[[], None] = lambda: None) -> None:
+    """Send a message every 5 ms until one comes out, and acknowledge it; `silent` is called while none does."""
+    while True:
+        producer.send(b"probe")
+        try:
+            return consumer.acknowledge(consumer.receive(PROBE_EVERY_MS))
+        except pulsar.Timeout:
+            silent()
+
+
 def warm_up(http: httpx.Client, client: pulsar.Client, runtime: str) -> None:
     """Run one function to its first output, so that what is made once is there."""
     first_output(http, client, runtime, f"{runtime}-warm-up")
@@ -79,13 +89,7 @@ def first_output(http: httpx.Client, client: pulsar.Client, runtime: str, name: 
     producer = client.create_producer(f"{name}-in", batching_enabled=False)
     began = time.monotonic()
     create(http, name, runtime, {"inputs": [f"{name}-in"], "output": f"{name}-out"})
-    while True:
-        producer.send(b"probe")
-        try:
-            consumer.receive(PROBE_EVERY_MS)
-            break
-        except pulsar.Timeout:
-            continue
+    probe(producer, consumer)
     took = (time.monotonic() - began) * 1000
     consumer.close()
     producer.close()

@@ -21,7 +21,7 @@ from magnetar.runtimes.process.settings import ProcessSettings
 from magnetar_broker.testing import running_broker
 from toolchains import java_examples, java_settings
 
-from bench.functions import PROBE_EVERY_MS
+from bench.functions import probe
 from bench.report import Figure
 
 ROUNDS = 5
@@ -65,14 +65,12 @@ def _start(client: pulsar.Client, service_url: str, folder: Path, *, plain: bool
     producer = client.create_producer(f"{name}-in", batching_enabled=False)
     began = time.monotonic()
     with _process(launch) as process:
-        while True:
-            producer.send(b"probe")
-            try:
-                consumer.receive(PROBE_EVERY_MS)
-                break
-            except pulsar.Timeout:
-                if process.poll() is not None:
-                    raise SystemExit(f"the instance ended: {launch.output.read_text()}") from None
+
+        def look() -> None:
+            if process.poll() is not None:
+                raise SystemExit(f"the instance ended: {launch.output.read_text()}")
+
+        probe(producer, consumer, look)
         taken = time.monotonic() - began
         seen = psutil.Process(process.pid)
         times, memory = seen.cpu_times(), seen.memory_full_info().uss

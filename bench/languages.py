@@ -17,7 +17,7 @@ import pulsar
 from supervised import client_of
 from toolchains import CACHE, java_installation
 
-from bench.functions import PROBE_EVERY_MS, standalone
+from bench.functions import probe, standalone
 from bench.report import Figure
 
 ROOT = Path(__file__).parents[1]
@@ -112,13 +112,7 @@ class _Bench:
         producer = self._client.create_producer(f"{name}-in", batching_enabled=False)
         began = time.monotonic()
         self._create(name)
-        while True:
-            producer.send(b"probe")
-            try:
-                consumer.acknowledge(consumer.receive(PROBE_EVERY_MS))
-                break
-            except pulsar.Timeout:
-                continue
+        probe(producer, consumer)
         taken = (time.monotonic() - began) * 1000
         times = psutil.Process(self._pid(name)).cpu_times()
         consumer.close()
