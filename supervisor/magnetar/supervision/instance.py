@@ -293,7 +293,8 @@ class SupervisedInstance:
                     self._reject(wanted, f"it was not tried, for it failed with another instance: {halted}")
                     return False
                 try:
-                    done = await self._prepared(wanted)
+                    await self._prepare(wanted)
+                    done = True
                 except RefusedError as refused:
                     self._reject(wanted, str(refused))
                     return False
@@ -307,11 +308,10 @@ class SupervisedInstance:
         self._replacing = True
         return True
 
-    async def _prepared(self, wanted: Desired) -> bool:
+    async def _prepare(self, wanted: Desired) -> None:
         """Prepare the successor; where those of its kind can't wait, its package is on this host at least."""
         runtime, spec = await self._find(wanted)
         self._successor = await prepared(self._context, runtime, spec)
-        return True
 
     def _reject(self, version: Desired, reason: str) -> None:
         self._rejected = version.fingerprint
