@@ -31,19 +31,26 @@ class Secured:
         return str(self.worker.addresses["https"]).replace("127.0.0.1", "localhost")
 
 
-@contextmanager
-def secured(folder: Path) -> Iterator[Secured]:
-    """Run one whose super users are `root` and `worker`; it takes tokens and certificates."""
-    authority = Authority(folder)
-    certificate, key = authority.issue("server")
-    config = folder / "functions_worker.yml"
-    keys = {
+def tls_keys(authority: Authority, name: str) -> dict[str, object]:
+    """Return the keys of a worker that speaks HTTPS alone, with a certificate of its own."""
+    certificate, key = authority.issue(name)
+    return {
         "workerPort": None,
         "workerPortTls": 0,
         "tlsEnabled": True,
         "tlsCertificateFilePath": str(certificate),
         "tlsKeyFilePath": str(key),
         "tlsTrustCertsFilePath": str(authority.certificate),
+    }
+
+
+@contextmanager
+def secured(folder: Path) -> Iterator[Secured]:
+    """Run one whose super users are `root` and `worker`; it takes tokens and certificates."""
+    authority = Authority(folder)
+    config = folder / "functions_worker.yml"
+    keys = {
+        **tls_keys(authority, "server"),
         "authenticationEnabled": True,
         "authorizationEnabled": True,
         "authenticationProviders": [TOKEN_PROVIDER, TLS_PROVIDER],

@@ -14,22 +14,16 @@ from magnetar.config.security_keys import TOKEN_PROVIDER
 from magnetar.runtimes.handover import TOKEN_PLUGIN
 from magnetar.server import Server
 from magnetar_broker.testing import RunningBroker, running_broker
-from secured import SECRET, token_of
+from secured import SECRET, tls_keys, token_of
 
 BASE = "/admin/v3/functions/public/default"
 
 
 def keys(name: str, broker: RunningBroker, folder: Path, authority: Authority) -> dict[str, Any]:
-    certificate, key = authority.issue(name)
     return {
+        **tls_keys(authority, name),
         "workerId": name,
         "workerHostname": "localhost",
-        "workerPort": None,
-        "workerPortTls": 0,
-        "tlsEnabled": True,
-        "tlsCertificateFilePath": str(certificate),
-        "tlsKeyFilePath": str(key),
-        "tlsTrustCertsFilePath": str(authority.certificate),
         "tlsEnableHostnameVerification": True,
         "pulsarServiceUrl": broker.service_url,
         "pulsarWebServiceUrl": broker.admin_url,
