@@ -23,9 +23,10 @@ from magnetar.processes.ports import Ports
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.handover import TOKEN_SUFFIX, credentials_of, in_file, remove_tokens_of_the_dead
+from magnetar.runtimes.log_place import place_of_log
 from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.asking import Asking, Resumed, Voice
-from magnetar.runtimes.process.command import log_file, python_environment
+from magnetar.runtimes.process.command import python_environment
 from magnetar.runtimes.process.confinement import Confined, Confinement
 from magnetar.runtimes.process.instance import Before, ProcessInstance
 from magnetar.runtimes.process.launch import Language, Launch, Place
@@ -139,9 +140,7 @@ class ProcessRuntime:
             raise RuntimeStartError(f"the process could not be started: {problem}") from problem
 
     async def _place(self, spec: InstanceSpec, undo: AsyncExitStack) -> Place:
-        details = spec.details
-        log = log_file(self._settings.log_directory, details.tenant, details.namespace, details.name, spec.instance_id)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = place_of_log(self._settings.log_directory, spec.details, spec.instance_id)
         package = self._copies.place(spec)
         undo.push_async_callback(self._copies.remove, package)
         port, metrics_port = ports = self._ports.take(2)

@@ -19,8 +19,8 @@ from magnetar.logs import worker_logger
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.handover import credentials_of
+from magnetar.runtimes.log_place import place_of_log
 from magnetar.runtimes.package_copy import PackageCopies
-from magnetar.runtimes.process.command import log_file
 from magnetar.runtimes.process.settings import Credentials
 from magnetar.runtimes.thread.instance import ThreadInstance
 from magnetar.runtimes.thread.settings import ThreadSettings
@@ -87,10 +87,8 @@ class ThreadRuntime:
         language = language_of(spec.details)
         if language != "PYTHON":
             raise RefusedError(f"{language} functions can't run in the thread runtime: use the process runtime")
-        details = spec.details
-        log = log_file(self._settings.log_directory, details.tenant, details.namespace, details.name, spec.instance_id)
+        log = place_of_log(self._settings.log_directory, spec.details, spec.instance_id)
         try:
-            log.parent.mkdir(parents=True, exist_ok=True)
             package = self._copies.place(spec)
         except OSError as problem:
             raise RuntimeStartError(f"the function could not be started: {problem}") from problem
