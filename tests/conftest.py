@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+# Programs under test print as a user's do, whatever the one who runs the tests has set.
+os.environ.pop("PYTHONUNBUFFERED", None)
 _PATIENCE = 10.0
 _STEP = 0.05
 _NO_STATE = frozenset(("tmp_path_factory", "pytestconfig", "anyio_backend_name", "event_loop_policy"))

@@ -1,5 +1,6 @@
 """The whole command line: its options before a command, its errors and exit codes."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -19,7 +20,9 @@ _INTERRUPTED = 130
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command; returns the exit code. What it prints goes out line by line: a reader of a pipe may wait for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         code: int | None = root().main(args=arguments, prog_name="magnetar", standalone_mode=False)
     except TyperException as error:

@@ -1,7 +1,6 @@
 """What `magnetar dev` prints: each line behind the name of its function, in a colour of its own on a terminal."""
 
 import os
-import sys
 
 import typer
 
@@ -30,10 +29,8 @@ class Console:
     def plain(self, text: str) -> None:
         """Print a line of the command itself."""
         typer.echo(text)
-        sys.stdout.flush()
 
     def _print(self, name: str, text: str) -> None:
         colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
         width = max(map(len, self._colours))
         typer.echo(f"{typer.style(f'{name:<{width}} |', fg=colour)} {text}", color=not self._plain and None)
-        sys.stdout.flush()

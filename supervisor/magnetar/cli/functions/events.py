@@ -56,4 +56,3 @@ def _print(event: "InstanceEvent", *, as_json: bool) -> None:
     else:
         text = "  ".join(map(str, _row(event))).rstrip()
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -67,4 +67,3 @@ def _print(logs: Logs) -> None:
     for number, files in groupby(logs, itemgetter(0)):
         for line in grown_in_order(log for _, log in files):
             sys.stdout.write(f"{number}: {line}\n" if several else f"{line}\n")
-    sys.stdout.flush()

@@ -62,4 +62,3 @@ class _Printer:
         else:
             text = f"{line.instance_id}: {line.line}" if self._numbered else line.line
         sys.stdout.write(text + "\n")
-        sys.stdout.flush()
