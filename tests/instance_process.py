@@ -98,8 +98,9 @@ class InstanceProcess:
             call = channel.unary_unary(f"/proto.InstanceControl/{method}", lambda _: b"", answer.FromString)
             return call(b"", timeout=10, wait_for_ready=True)
 
-    def metrics_text(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/", timeout=10) as response:
+    def metrics_text(self, **headers: str) -> str:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.metrics_port}/", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as response:
             return str(response.read().decode())
 
     def until(self, condition: Callable[[Any], bool]) -> Any:

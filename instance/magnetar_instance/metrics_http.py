@@ -1,12 +1,15 @@
-"""The metrics server of an instance: any path answers with the Prometheus text, as Pulsar's does."""
+"""The metrics server of an instance: any path answers with the Prometheus text, as Pulsar's does, or as OpenMetrics."""
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
+
+from magnetar_instance.open_metrics import negotiated
 
 _HEAD_LIMIT = 64 * 1024
 _HEAD_TIMEOUT = 10.0
-_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_ACCEPT = re.compile(rb"^accept:([^\r]*)", re.IGNORECASE | re.MULTILINE)
 
 
 class MetricsServer:
@@ -30,15 +33,18 @@ class MetricsServer:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(_HEAD_TIMEOUT):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head.partition(b" ")[0]))
+                writer.write(self._answer(head))
                 await writer.drain()
         writer.close()
 
-    def _answer(self, method: bytes) -> bytes:
+    def _answer(self, request: bytes) -> bytes:
+        method = request.partition(b" ")[0]
         if method not in {b"GET", b"HEAD"}:
             return (
                 b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
-        body = self._text()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        accept = b",".join(_ACCEPT.findall(request)).decode("latin-1")
+        text, kind = negotiated(self._text().decode(), accept)
+        body = text.encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         return head.encode() + (body if method == b"GET" else b"")

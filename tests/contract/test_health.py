@@ -5,6 +5,7 @@ import grpc
 import httpx
 import pytest
 from magnetar_instance.proto.health import HealthCheckRequest, HealthCheckResponse
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 from standalone import Standalone, standalone
 
@@ -92,6 +93,17 @@ def test_one_exposition_holds_the_worker_and_all_instances(worker: Standalone, c
         (f"public/default/{name}", instance) for name in ("in-process", "in-thread") for instance in "01"
     }
     assert "pulsar_function_worker_instance_count" in text
+
+
+def test_openmetrics_is_served_to_who_prefers_it(worker: Standalone) -> None:
+    """Prometheus' own header gets what a strict parser reads, on the port for metrics and from the admin API."""
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+    for url in (worker.addresses["metrics"], f"{worker.http.base_url}/metrics"):
+        answer = httpx.get(url, headers=accept)
+        assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+        names = {family.name for family in openmetrics_families(answer.text)}
+        assert {"pulsar_function_worker_instance_count", "pulsar_function_received"} <= names
+        assert httpx.get(url).headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
 def test_probes_tell_of_life_and_readiness(worker: Standalone) -> None:

@@ -116,6 +116,7 @@ def test_an_exception_is_counted_kept_and_its_message_comes_again(launch: Launch
 
 def test_metrics_have_pulsars_names_and_labels(launch: Launch, client: pulsar.Client) -> None:
     """The text parses, counts what happened, and no label holds an exception's text."""
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
     from prometheus_client.parser import text_string_to_metric_families
 
     source, sink = unique("in"), unique("out")
@@ -124,6 +125,8 @@ def test_metrics_have_pulsars_names_and_labels(launch: Launch, client: pulsar.Cl
     with launch(function, FAILS_ONCE) as instance:
         instance.until(lambda now: now.numUserExceptions == 1 and now.numSuccessfullyProcessed == 1)
         families = list(text_string_to_metric_families(instance.metrics_text()))
+        strict = list(openmetrics_families(instance.metrics_text(Accept="application/openmetrics-text; version=1.0.0")))
+    assert [family.name for family in strict] == [family.name for family in families]
     samples = {sample.name: sample for family in families for sample in family.samples}
     assert samples["pulsar_function_received_total"].value == 2
     assert samples["pulsar_function_processed_successfully_1min_total"].value == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from magnetar_instance.open_metrics import negotiated
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -9,14 +10,13 @@ from starlette.routing import Route
 
 from magnetar.health.readiness import Readiness
 
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
-
 
 def health_app(readiness: Readiness, metrics: Callable[[], Awaitable[str]]) -> Starlette:
     """Return the application; `metrics` gives the text of the worker and of all its instances."""
 
-    async def metrics_page(_: Request) -> Response:
-        return Response(await metrics(), media_type=_EXPOSITION)
+    async def metrics_page(request: Request) -> Response:
+        text, kind = negotiated(await metrics(), request.headers.get("accept", ""))
+        return Response(text, media_type=kind)
 
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")

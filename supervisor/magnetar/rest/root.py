@@ -5,13 +5,13 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from magnetar_instance.open_metrics import negotiated
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from magnetar.errors import NotReadyError, UnknownFunctionError
 from magnetar.rest.context import RestContext
 from magnetar.rest.starting import not_ready
 
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 _ALL = ["GET", "POST", "PUT", "DELETE"]
 
 
@@ -37,9 +37,10 @@ def root_router(context: RestContext) -> APIRouter:
         return True
 
     @router.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        """Return the metrics of the worker and of its instances, for Prometheus."""
-        return Response(await context.metrics(), media_type=_EXPOSITION)
+    async def metrics(request: Request) -> Response:
+        """Return the metrics of the worker and of its instances, for Prometheus; as OpenMetrics where `Accept` prefers that."""
+        text, kind = negotiated(await context.metrics(), request.headers.get("accept", ""))
+        return Response(text, media_type=kind)
 
     @router.get("/docs", include_in_schema=False)
     async def docs() -> Response:

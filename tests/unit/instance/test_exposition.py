@@ -4,8 +4,10 @@ import pytest
 from instance_process import details
 from magnetar_instance.exposition import exposition
 from magnetar_instance.figures import LATENCY_BOUNDS_MS, Figures
+from magnetar_instance.open_metrics import as_openmetrics, prefers_openmetrics
 from magnetar_instance.settings import InstanceSettings
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as as_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as strict_families
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -20,6 +22,10 @@ def figures() -> Figures:
     made.record('odd "name"\n', 2.5)
     made.log_dropped(4)
     return made
+
+
+def strict(text: str) -> list[Metric]:
+    return list(strict_families(text))
 
 
 def values(figures: Figures) -> dict[str, list[float]]:
@@ -44,12 +50,14 @@ def test_the_text_says_what_was_counted(figures: Figures) -> None:
     assert found["pulsar_function_user_metric_sum"] == [2.5]
 
 
-def test_the_text_is_openmetrics_once_it_says_where_it_ends(figures: Figures) -> None:
+def test_the_text_as_openmetrics_is_valid_and_tells_the_same(figures: Figures) -> None:
     """A strict parser finds no clash of names and no label that is not escaped."""
-    lines = exposition(figures).decode().splitlines()
-    # In the older format the names of counters have their suffix in the comments, too.
-    comments = [line.replace("_total", "", 1) if line.startswith("#") else line for line in lines]
-    assert list(as_openmetrics("\n".join([*comments, "# EOF", ""])))
+    families = strict(as_openmetrics(exposition(figures).decode()))
+    found: dict[str, list[float]] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        found.setdefault(sample.name, []).append(sample.value)
+    assert found == values(figures)
+    assert {family.name: family.type for family in families}["pulsar_function_received"] == "counter"
 
 
 def test_labels_are_bounded(figures: Figures) -> None:
@@ -62,3 +70,55 @@ def test_labels_are_bounded(figures: Figures) -> None:
     assert sum(found["pulsar_function_user_exception"]) == 5001
     assert len(found["pulsar_function_user_metric_count"]) == 1001
     assert sum(found["pulsar_function_user_metric_count"]) == 5001
+
+
+FOREIGN = """# HELP up Says \\"up\\", or not.
+# TYPE up untyped
+up 1 1700000000123
+# TYPE requests counter
+requests{path="/a b}",} 3
+# TYPE seconds histogram
+seconds_bucket{le="1"} 1
+seconds_bucket{le="+Inf"} 2
+seconds_sum 4
+seconds_count 2
+# TYPE seconds_created gauge
+seconds_created 1.7e+09
+# TYPE wait summary
+wait{quantile="1"} 5
+wait_sum 5
+wait_count 1
+bare 7
+"""
+
+
+def test_what_other_instances_write_is_openmetrics_too() -> None:
+    """Clients for other languages write bounds without a point, counters without a suffix, and samples without a type."""
+    families = {family.name: family for family in strict(as_openmetrics(FOREIGN))}
+    assert {name: family.type for name, family in families.items()} == {
+        "up": "unknown",
+        "requests": "unknown",
+        "seconds": "histogram",
+        "wait": "summary",
+        "bare": "unknown",
+    }
+    assert families["requests"].samples[0].labels == {"path": "/a b}"}
+    assert float(families["up"].samples[0].timestamp) == 1700000000.123
+    assert [sample.value for sample in families["seconds"].samples] == [1, 2, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/plain;version=0.0.4", False),
+        ("application/openmetrics-text", True),
+        ("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
+        ("application/openmetrics-text;q=0.2, text/plain;q=0.3", False),
+        ("application/openmetrics-text;q=0", False),
+    ],
+)
+def test_openmetrics_is_for_who_prefers_it(accept: str, wanted: bool) -> None:
+    """Prometheus' own header does; nobody else gets it unasked."""
+    assert prefers_openmetrics(accept) is wanted
