@@ -8,7 +8,8 @@ PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _OPENMETRICS = "application/openmetrics-text"
-_SAMPLE = re.compile(r'(?P<name>[^\s{]+)(?:\{(?P<labels>(?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?\s*(?P<value>\S+)(?:\s+(?P<ms>-?\d+))?')
+_LABELS = r'(?:\{(?P<labels>(?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?'
+_SAMPLE = re.compile(rf"(?P<name>[^\s{{]+){_LABELS}\s*(?P<value>\S+)(?:\s+(?P<ms>-?\d+))?")
 _BOUND = re.compile(r'((?:^|,)\s*(?:le|quantile)=")([^"]*)"')
 _PARTS = {"counter": {"_total"}, "summary": {"", "_sum", "_count"}, "histogram": {"_bucket", "_sum", "_count"}}
 """What the names of a family's samples end with, after the family's own; of all other types, with nothing."""
@@ -59,7 +60,7 @@ def _families(text: str) -> list[_Family]:
     for line in text.splitlines():
         words = line.split(None, 3)
         if line.startswith("#"):
-            if len(words) > 2 and words[1] in {"HELP", "TYPE"}:  # noqa: PLR2004 - mark, what, name, text
+            if len(words) > 2 and words[1] in {"HELP", "TYPE"}:
                 _note(families.setdefault(words[2], _Family(words[2])), words[1], "".join(words[3:]))
         elif (found := _SAMPLE.match(line)) is not None:
             _owner(families, found["name"]).samples.append((found["name"], _sample(found)))

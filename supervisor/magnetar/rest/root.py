@@ -38,7 +38,7 @@ def root_router(context: RestContext) -> APIRouter:
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
-        """Return the metrics of the worker and of its instances, for Prometheus; as OpenMetrics where `Accept` prefers that."""
+        """Return the metrics of the worker and of its instances, for Prometheus; OpenMetrics by `Accept`."""
         text, kind = negotiated(await context.metrics(), request.headers.get("accept", ""))
         return Response(text, media_type=kind)
 

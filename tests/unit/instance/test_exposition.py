@@ -6,8 +6,8 @@ from magnetar_instance.exposition import exposition
 from magnetar_instance.figures import LATENCY_BOUNDS_MS, Figures
 from magnetar_instance.open_metrics import as_openmetrics, prefers_openmetrics
 from magnetar_instance.settings import InstanceSettings
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as strict_families
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as strict_families
 from prometheus_client.parser import text_string_to_metric_families
 
 
