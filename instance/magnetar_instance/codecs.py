@@ -8,7 +8,7 @@ from pulsar.schema import BytesSchema, Schema
 
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.proto.function import ConsumerSpec, FunctionDetails
-from magnetar_instance.schemas import import_class, is_record, schema_for
+from magnetar_instance.schemas import import_class, is_protobuf, is_record, schema_for
 from magnetar_instance.serde import SerDe, serde_for
 
 
@@ -54,7 +54,7 @@ def _record(class_name: str, annotated: object, function: UserFunction) -> type 
     """Return the class of records: the one that is named, else the one that `process` is annotated with."""
     if "." in class_name:
         return import_class(class_name, function.import_module)
-    return annotated if isinstance(annotated, type) and is_record(annotated) else None
+    return annotated if isinstance(annotated, type) and (is_record(annotated) or is_protobuf(annotated)) else None
 
 
 def _implied(serde: str, annotated: object) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import _pulsar
 
+from magnetar_instance.key_values import KeyedBytes, key_properties
+
 INPUT_TOPIC = "__pfn_input_topic__"
 INPUT_ID = "__pfn_input_msg_id__"
 TRACE_NAMES = ("traceparent", "tracestate")
@@ -38,6 +40,18 @@ def build(data: bytes, properties: Mapping[str, str], options: Mapping[str, Any]
         if value is not None:
             setter(builder, value)
     return builder.build()
+
+
+class KeyedBuilder(_pulsar.MessageBuilder):  # type: ignore[misc] # Pulsar's client has no types
+    """The client's builder, for values that bring their message's key."""
+
+    def content(self, data: bytes) -> None:
+        """Take a value, and its key if it has one."""
+        super().content(data)
+        if isinstance(data, KeyedBytes) and data.key:
+            self.partition_key(data.key)
+            for name, value in key_properties(data.key).items():
+                self.property(name, value)
 
 
 def _of(kind: type, value: Any) -> Any:

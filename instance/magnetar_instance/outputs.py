@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magnetar_instance.api import Message
+from magnetar_instance.key_values import KeyedBytes, key_properties
 from magnetar_instance.messages import INPUT_ID, INPUT_TOPIC, id_text, trace_of
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.publishing import Apart, Publisher
@@ -40,9 +41,10 @@ class Outputs:
             data = self._encode(message.value) if topic else None
             if data is None:
                 continue
-            properties = {**self._properties_of(origin), **message.properties}
+            key = data.key if isinstance(data, KeyedBytes) else ""
+            properties = {**self._properties_of(origin), **message.properties, **key_properties(key)}
             options = {
-                "partition_key": message.key,
+                "partition_key": key or message.key,
                 "ordering_key": message.ordering_key,
                 "event_timestamp": message.event_time,
             }

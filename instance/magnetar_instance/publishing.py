@@ -11,7 +11,8 @@ from _pulsar import MessageBuilder
 from pulsar.schema import BytesSchema, Schema
 
 from magnetar_instance.delivery import Confirmation
-from magnetar_instance.messages import build
+from magnetar_instance.key_values import SeparatedPairs
+from magnetar_instance.messages import KeyedBuilder, build
 from magnetar_instance.producing import producer_options, sink_compression
 from magnetar_instance.schemas import Importer
 from magnetar_instance.settings import InstanceSettings
@@ -57,7 +58,7 @@ class Publisher:
 
     def result_builder(self) -> Callable[[], Any]:
         """Return what makes the client's builder for a result."""
-        return MessageBuilder  # type: ignore[no-any-return]
+        return KeyedBuilder if isinstance(self._schema, SeparatedPairs) else MessageBuilder
 
     def due(self) -> float | None:
         """Return after how many seconds `tidy` has something to do, None for never."""

@@ -11,9 +11,11 @@ from typing import Any
 
 import _pulsar
 import pulsar.schema
+from google.protobuf.message import Message
 from pulsar.schema import AvroSchema, BytesSchema, JsonSchema, Record, Schema, StringSchema
 
 from magnetar_instance.errors import BootError
+from magnetar_instance.key_values import InlinePairs, SeparatedPairs
 from magnetar_instance.records import NoRecordError, definition_of, from_plain, to_plain
 
 Importer = Callable[[str], ModuleType]
@@ -23,6 +25,7 @@ _ELSEWHERE = {"auto", "auto_consume", "auto_publish", "boolean", "date", "time",
 _PLAIN: Mapping[object, str] = {str: "string", int: "int64", float: "double", bytes: "bytes"}
 """The schemas of plain types in a pair."""
 _PAIR = 2
+_ENCODINGS = {"INLINE": InlinePairs, "SEPARATED": SeparatedPairs}
 
 
 def schema_for(
@@ -47,7 +50,7 @@ def schema_for(
     if kind in {"json", "avro", "protobuf_native"}:
         return _record_schema(kind, record)
     if kind in {"key_value", "keyvalue"}:
-        return KeyValueSchema(properties, import_module, annotated)
+        return key_value_schema(properties, import_module, annotated)
     if kind in _ELSEWHERE or "." not in name:
         raise BootError(f"schemaType {name!r}: Pulsar's client for Python has no such schema")
     return _own_schema(name, record, properties, import_module)
@@ -79,6 +82,11 @@ def _record_schema(kind: str, record: type | None) -> Schema:
 def is_record(kind: object) -> bool:
     """Tell whether an annotation is a class of records."""
     return isinstance(kind, type) and (issubclass(kind, Record) or dataclasses.is_dataclass(kind))
+
+
+def is_protobuf(kind: object) -> bool:
+    """Tell whether an annotation is a class of protobuf messages."""
+    return isinstance(kind, type) and issubclass(kind, Message)
 
 
 class DataclassJsonSchema(Schema):  # type: ignore[misc] # Pulsar's client has no types
@@ -140,46 +148,20 @@ class NumberSchema(Schema):  # type: ignore[misc]
         return self._struct.unpack(data)[0]
 
 
-class KeyValueSchema(Schema):  # type: ignore[misc]
-    """Pairs of a key and a value, both in the payload (Pulsar's encoding INLINE).
+def key_value_schema(properties: Mapping[str, str], import_module: Importer, annotated: object = None) -> Schema:
+    """Return the schema of pairs of a key and a value.
 
     `schemaProperties`: `key.schema.type` and `value.schema.type` name schemas, `key.class` and `value.class` the classes
-    of their records; what they leave out is taken from an annotation such as `tuple[str, Person]`. The broker is told of
-    bytes: the client for Python can't declare the schemas of the parts, and a declaration without them would shut out the
-    clients that can.
+    of their records; what they leave out is taken from an annotation such as `tuple[str, Person]`. `kv.encoding.type` is
+    INLINE or SEPARATED. Raises BootError.
     """
-
-    def __init__(self, properties: Mapping[str, str], import_module: Importer, annotated: object = None) -> None:
-        if properties.get("kv.encoding.type", "INLINE").upper() != "INLINE":
-            raise BootError("kv.encoding.type: the client for Python has INLINE alone")
-        hints = typing.get_args(annotated) if typing.get_origin(annotated) is tuple else ()
-        hints = hints if len(hints) == _PAIR else (None, None)
-        named = zip(("key", "value"), hints, strict=True)
-        self._parts = tuple(_part(properties, part, hint, import_module) for part, hint in named)
-        super().__init__(tuple, _pulsar.SchemaType.BYTES, None, "BYTES")
-
-    def encode(self, pair: tuple[object, object]) -> bytes:
-        """Return a pair's bytes."""
-        texts = (part.encode(each) for part, each in zip(self._parts, pair, strict=True))
-        return b"".join(struct.pack(">i", len(text)) + text for text in texts)
-
-    def decode(self, data: bytes) -> Any:
-        """Return the pair of some bytes; None for a part that is absent."""
-        key, rest = _sized(data)
-        value, _ = _sized(rest)
-        return tuple(
-            None if text is None else part.decode(text) for part, text in zip(self._parts, (key, value), strict=True)
-        )
-
-
-def _sized(data: bytes) -> tuple[bytes | None, bytes]:
-    """Return the part at the beginning, which its length stands before, and what comes after it."""
-    size = struct.unpack_from(">i", data)[0]
-    if size < 0:
-        return None, data[4:]
-    if len(data) < 4 + size:
-        raise ValueError(f"a pair of key and value is cut short: {size} bytes are announced, {len(data) - 4} are there")
-    return data[4 : 4 + size], data[4 + size :]
+    hints = typing.get_args(annotated) if typing.get_origin(annotated) is tuple else ()
+    hints = hints if len(hints) == _PAIR else (None, None)
+    key, value = (_part(properties, *each, import_module) for each in zip(("key", "value"), hints, strict=True))
+    encoding = properties.get("kv.encoding.type", "INLINE").upper()
+    if encoding not in _ENCODINGS:
+        raise BootError(f"kv.encoding.type {encoding!r}: there are {' and '.join(_ENCODINGS)}")
+    return _ENCODINGS[encoding](key, value)
 
 
 def _part(properties: Mapping[str, str], part: str, hint: object, import_module: Importer) -> Schema:

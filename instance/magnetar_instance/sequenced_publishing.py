@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulsar
-from _pulsar import MessageBuilder
 from pulsar.schema import Schema
 
 from magnetar_instance.entries import Position, position_of
@@ -57,6 +56,7 @@ class SequencedPublisher(Publisher):
     ) -> None:
         super().__init__(client, settings, schema, import_module, logger, failed)
         self._fqfn = settings.fqfn
+        self._new_builder = super().result_builder()
         self._outlets: dict[tuple[str, int], _Outlet] = {}
         self._outlet = _Outlet()
         self._origin = ("", -1)
@@ -84,7 +84,7 @@ class SequencedPublisher(Publisher):
         return self._next_result
 
     def _next_result(self) -> Any:
-        builder = MessageBuilder()
+        builder = self._new_builder()
         builder.sequence_id(self._next_sequence())
         return builder
 

@@ -1,6 +1,7 @@
 """Schemas and encryption of Python functions, through the whole server and with Pulsar's own client at both ends."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,21 @@ import pulsar
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pulsar.schema import AvroSchema, BytesSchema, JsonSchema, Long, Record, Schema, String, StringSchema
+from foreign_clients import java_command
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import StringValue
+from pulsar.schema import (
+    AvroSchema,
+    BytesSchema,
+    JsonSchema,
+    Long,
+    ProtobufNativeSchema,
+    Record,
+    Schema,
+    String,
+    StringSchema,
+)
+from requirements import requires
 from standalone import Standalone, standalone
 
 PATIENCE_MS = 60_000
@@ -54,6 +69,14 @@ PAIRS = RECORDS.replace(
     '    return len(input[0]), Greeting(f"{input[0]} {input[1].name}, {input[1].age}")',
 )  # fmt: skip
 PARTS = "def process(input):\n    return input[1], input[0]\n"
+PROTOBUF = """\
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import StringValue
+
+
+def process(input: Timestamp) -> StringValue:
+    return StringValue(value=input.ToJsonString())
+"""
 DOUBLES = "def process(input: int) -> int:\n    assert type(input) is int\n    return input * 2\n"
 OWN = """\
 from pulsar.schema import BytesSchema
@@ -102,16 +125,20 @@ class Case:
     output_schema: Callable[[], Schema]
     expected: Any
     config: dict[str, Any]
+    key: str | None = None
+    expected_key: str = ""
 
 
 def case(code: str, reads: Any, writes: Any, schema: Any, sent: Any, output: Any, expected: Any, **config: Any) -> Case:
-    return Case(code, reads, writes, schema, sent, output, expected, config)
+    keys = {name: config.pop(name) for name in ("key", "expected_key") if name in config}
+    return Case(code, reads, writes, schema, sent, output, expected, config, **keys)
 
 
 ADA = Person(name="Ada", age=36)
 HELLO = Greeting(text="hello Ada, 36")
 NAMES = {"inputTypeClassName": "function.Person", "outputTypeClassName": "function.Greeting"}
 TYPES = {"key.schema.type": "string", "value.schema.type": "INT32"}
+APART = {"kv.encoding.type": "SEPARATED"}
 TURNED = {"key.schema.type": "int32", "value.schema.type": "STRING"}
 CASES = {
     "avro from annotations": case(
@@ -135,6 +162,24 @@ CASES = {
         PARTS, {"schemaType": "KEY_VALUE", "schemaProperties": TYPES},
         {"schemaType": "KEY_VALUE", "schemaProperties": TURNED},
         BytesSchema, pair(b"key", b"\0\0\0\7"), BytesSchema, pair(b"\0\0\0\7", b"key"),
+    ),
+    "pairs apart": case(
+        PARTS.replace("input[1], input[0]", "input[0].upper(), input[1]"),
+        {"schemaType": "KEY_VALUE", "schemaProperties": TYPES | APART},
+        {"schemaType": "KEY_VALUE", "schemaProperties": TYPES | APART},
+        BytesSchema, b"\0\0\0\7", BytesSchema, b"\0\0\0\7", key="key", expected_key="KEY",
+    ),
+    "protobuf from annotations": case(
+        PROTOBUF, {"schemaType": "PROTOBUF_NATIVE"}, {"schemaType": "PROTOBUF_NATIVE"},
+        lambda: ProtobufNativeSchema(Timestamp), Timestamp(seconds=7),
+        lambda: ProtobufNativeSchema(StringValue), StringValue(value="1970-01-01T00:00:07Z"),
+    ),
+    "protobuf from class names": case(
+        PROTOBUF.replace(": Timestamp) -> StringValue", ")"),
+        {"schemaType": "protobuf_native"}, {"schemaType": "protobuf_native"},
+        lambda: ProtobufNativeSchema(Timestamp), Timestamp(seconds=7),
+        lambda: ProtobufNativeSchema(StringValue), StringValue(value="1970-01-01T00:00:07Z"),
+        inputTypeClassName="function.Timestamp", outputTypeClassName="function.StringValue",
     ),
     "numbers": case(
         DOUBLES, {"schemaType": "INT32"}, {"schemaType": "INT64"},
@@ -175,8 +220,29 @@ def test_values_go_in_and_out_by_their_schemas(worker: Standalone, name: str) ->
     )
     assert answer.status_code == 204, answer.text
     consumer = worker.client.subscribe(f"{topic}-out", "test", schema=given.output_schema())
-    worker.client.create_producer(f"{topic}-in", schema=given.schema()).send(given.sent)
-    assert consumer.receive(PATIENCE_MS).value() == given.expected
+    worker.client.create_producer(f"{topic}-in", schema=given.schema()).send(given.sent, partition_key=given.key)
+    received = consumer.receive(PATIENCE_MS)
+    assert received.value() == given.expected
+    assert received.partition_key() == given.expected_key
+
+
+@requires("java")
+@requires("maven")
+@pytest.mark.timeout(300)
+def test_pairs_apart_are_those_of_java(worker: Standalone) -> None:
+    """Java's client and a Python function read each other's keys, those too that read as Base64."""
+    schema = {"schemaType": "KEY_VALUE", "schemaProperties": TYPES | APART}
+    code = "def process(input):\n    return input[0], input[1] + 1\n"
+    config = {
+        "inputSpecs": {"java-in": schema},
+        "output": "java-out",
+        "customSchemaOutputs": {"java-out": json.dumps(schema)},
+    }
+    answer = worker.create("apart", code, config)
+    assert answer.status_code == 204, answer.text
+    command = [*java_command("broker.Pairs"), worker.addresses["broker"], "java-in", "java-out", "abcd", "a b"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines() == ["abcd=5", "a b=4"], done.stderr[-2000:]
 
 
 @pytest.fixture(scope="module")
@@ -277,11 +343,11 @@ def test_a_function_may_skip_what_waits_when_it_starts(worker: Standalone) -> No
         ({"inputSpecs": {"no-in": {"schemaType": "KEY_VALUE", "schemaProperties": {"a": "b"}}}}, "key.schema.type"),
         (
             {
-                "inputSpecs": {
-                    "no-in": {"schemaType": "KEY_VALUE", "schemaProperties": {"kv.encoding.type": "SEPARATED"}}
+                "customSchemaOutputs": {
+                    "no-out": json.dumps({"schemaType": "KEY_VALUE", "schemaProperties": TURNED | APART})
                 }
             },
-            "INLINE",
+            "take INLINE",
         ),
         (
             {"producerConfig": {"cryptoConfig": {"cryptoKeyReaderClassName": "f.K", "encryptionKeys": ["a", "b"]}}},

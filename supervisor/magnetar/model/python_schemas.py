@@ -11,6 +11,9 @@ _NUMBERS = ("INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE")
 PYTHON_SCHEMAS = ("NONE", "BYTES", "STRING", *_NUMBERS, *_RECORDS, _KEY_VALUE[0])
 """The schemas of Pulsar that its client for Python has."""
 _PARTS = ("key.schema.type", "value.schema.type", "key.class", "value.class", "kv.encoding.type")
+_ENCODINGS = ("INLINE", "SEPARATED")
+_TEXTS = ("STRING", "JSON", "BYTES")
+"""What a key may be that is written apart."""
 
 
 def is_python_schema(name: str) -> bool:
@@ -28,10 +31,10 @@ def schema_problems(config: FunctionConfig) -> Iterator[str]:
     kind = config.output_schema_type or output.schema_type or ""
     if not is_python_schema(kind or "NONE"):
         yield f"customSchemaOutputs: schemaType {kind!r} is refused: there are {', '.join(PYTHON_SCHEMAS)}"
-    yield from _problems("customSchemaOutputs.schemaProperties", kind, output.schema_properties)
+    yield from _problems("customSchemaOutputs.schemaProperties", kind, output.schema_properties, writes=True)
 
 
-def _problems(where: str, kind: str, properties: Mapping[str, str]) -> Iterator[str]:
+def _problems(where: str, kind: str, properties: Mapping[str, str], *, writes: bool = False) -> Iterator[str]:
     if not properties or "." in kind:
         return
     if kind.upper() not in _KEY_VALUE:
@@ -42,5 +45,11 @@ def _problems(where: str, kind: str, properties: Mapping[str, str]) -> Iterator[
     for name in _PARTS[:2]:
         if not is_python_schema(properties.get(name, "NONE")):
             yield f"{where}: {name} {properties[name]!r} is refused: there are {', '.join(PYTHON_SCHEMAS)}; change it"
-    if properties.get("kv.encoding.type", "INLINE").upper() != "INLINE":
-        yield f"{where}: kv.encoding.type is refused: the client for Python has INLINE alone; remove it"
+    encoding = properties.get("kv.encoding.type", "INLINE").upper()
+    if encoding not in _ENCODINGS:
+        yield f"{where}: kv.encoding.type {encoding!r} is refused: there are {', '.join(_ENCODINGS)}; change it"
+    elif encoding == "SEPARATED" and writes and properties.get("key.schema.type", "STRING").upper() not in _TEXTS:
+        yield (
+            f"{where}: key.schema.type {properties['key.schema.type']!r} is refused with SEPARATED: the client for Python "
+            f"writes keys as text, so it is {' or '.join(_TEXTS)}; change it, or take INLINE"
+        )
