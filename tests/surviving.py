@@ -1,10 +1,12 @@
 """A `magnetar standalone` whose instances survive it, for tests that kill it."""
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from magnetar.processes.home import LauncherHome
 from magnetar.processes.identity import Identity
@@ -13,10 +15,11 @@ from standalone import Standalone, until
 
 
 @contextmanager
-def surviving(folder: Path, *, survive_for: float = 120) -> Iterator[Standalone]:
-    """A worker with instances that survive it, and a guardian that is ended with the test."""
+def surviving(folder: Path, *, survive_for: float = 120, keys: Mapping[str, Any] | None = None) -> Iterator[Standalone]:
+    """A worker with instances that survive it and more `keys`, and a guardian that is ended with the test."""
     config = folder / "functions_worker.yml"
-    config.write_text(f"magnetar: {{instanceSurvivesWorker: true, surviveFor: {survive_for}, stopGrace: 5}}\n")
+    own = {"instanceSurvivesWorker": True, "surviveFor": survive_for, "stopGrace": 5}
+    config.write_text(json.dumps({**(keys or {}), "magnetar": own}))
     worker = Standalone(folder / "data", "--config", str(config))
     worker.start()
     try:

@@ -17,7 +17,8 @@ from magnetar_broker.auth.options import add_options, authenticator_of, tls_cont
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.service import PulsarService
 from magnetar_broker.errors import StartError
-from magnetar_broker.http.server import HttpServer, Serving, is_loopback
+from magnetar_broker.http.server import HttpServer, Serving
+from magnetar_broker.loopback import is_loopback
 from magnetar_broker.policies import BacklogQuota
 from magnetar_broker.settings import BrokerSettings
 

@@ -14,6 +14,7 @@ from typing import Self
 import anyio
 from structlog.stdlib import BoundLogger
 
+from magnetar.broker_security import BrokerSecurity, write_security
 from magnetar.errors import StartError
 from magnetar.policy.restart import History, RestartPolicy, after_death
 from magnetar.processes.child import Child
@@ -43,7 +44,7 @@ class BrokerAddresses:
 
 @dataclass(frozen=True)
 class BrokerProcessSettings:
-    """What the broker process is started with; `environment` is complete."""
+    """What the broker process is started with; `environment` is complete. Without `security` it asks nobody who he is."""
 
     data_directory: Path
     log_file: Path
@@ -51,6 +52,17 @@ class BrokerProcessSettings:
     port: int
     admin_port: int
     environment: Mapping[str, str]
+    security: BrokerSecurity | None = None
+
+    @property
+    def security_file(self) -> Path:
+        """Where the broker reads whom to let in."""
+        return security_file(self.data_directory)
+
+
+def security_file(data_directory: Path) -> Path:
+    """Return where the broker of a data directory reads whom to let in."""
+    return data_directory.with_suffix(".security.json")
 
 
 class EmbeddedBroker:
@@ -87,7 +99,8 @@ class EmbeddedBroker:
         return self._child.pid
 
     async def __aenter__(self) -> Self:
-        if not await self._go_on():
+        changed = self._write_security()
+        if not await self._go_on(changed=changed):
             await self._start(self._settings.port, self._settings.admin_port)
         await self._tasks.__aenter__()
         self._tasks.group.start_soon(self._keep_running, name="embedded broker")
@@ -107,14 +120,24 @@ class EmbeddedBroker:
     def _record(self) -> Path:
         return self._settings.data_directory.with_suffix(".json")
 
-    async def _go_on(self) -> bool:
-        """Take over the broker that another worker left running, if it was ready; one that was not is ended."""
+    def _write_security(self) -> bool:
+        file = self._settings.security_file
+        try:
+            return write_security(file, self._settings.security)
+        except OSError as error:
+            raise StartError(f"dataDirectory: {file}: {error.strerror}; make it writable") from error
+
+    async def _go_on(self, *, changed: bool) -> bool:
+        """Take over the broker that another worker left running, if it was ready; one that was not is ended.
+
+        One whose keys have `changed` is ended, too: it would let the wrong people in.
+        """
         record = read_record(self._record)
         identity = Identity.from_record(record)
         child = self._adopt(identity) if self._adopt and identity else None
         if child is None or not child.alive:
             return False
-        if not record.get("ready"):
+        if changed or not record.get("ready"):
             await child.stop(_STOP_GRACE)
             return False
         self._child, self._ready_since = child, time.monotonic()
@@ -179,6 +202,8 @@ class EmbeddedBroker:
         os.set_blocking(output, True)
         argv = [sys.executable, "-P", "-m", "magnetar_broker", "--data-dir", str(settings.data_directory)]
         argv += ["--host", settings.host, "--port", str(port), "--admin-port", str(admin_port), "--format", "json"]
+        if settings.security is not None:
+            argv += ["--security-file", str(settings.security_file)]
         return Spawn(
             argv,
             settings.environment,

@@ -24,7 +24,7 @@ from magnetar.server_tls import RenewingContext
 from magnetar.tasks import ServingTasks
 from magnetar.web import Switchboard, bind, serve
 from magnetar.worker import STEPS, Worker
-from magnetar.worker_settings import broker_credentials, server_tls
+from magnetar.worker_settings import server_tls
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Server:
         worker = self.worker
         proxy = None
         if worker.broker:
-            proxy = BrokerProxy(worker.broker.admin_url, broker_credentials(self.config))
+            proxy = BrokerProxy(worker.broker.admin_url, worker.broker_credentials)
             await stack.enter_async_context(proxy)
         context = RestContext(
             functions=worker.functions,

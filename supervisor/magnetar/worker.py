@@ -13,6 +13,7 @@ from structlog.stdlib import BoundLogger
 
 from magnetar import worker_settings
 from magnetar.broker_admin import BrokerAdmin
+from magnetar.broker_security import BrokerSecurity
 from magnetar.config import WorkerConfig
 from magnetar.coordination import PulsarCoordination
 from magnetar.credentials import BrokerCredentials
@@ -74,7 +75,9 @@ class Worker:
         self._threads: ThreadRuntime | None = None
         self._processes: ProcessRuntime | None = None
         self._environments: Environments
+        self._security: BrokerSecurity | None = None
         self.broker: BrokerAddresses | None = None
+        self.broker_credentials: BrokerCredentials
         self.admin: BrokerAdmin
         self.coordination: PulsarCoordination
         self.packages: PackageStore
@@ -148,7 +151,7 @@ class Worker:
         broker = await stack.enter_async_context(
             EmbeddedBroker(settings, launcher.spawn, policy, self._log, adopt=adopt)
         )
-        self.broker = broker.addresses
+        self.broker, self._security = broker.addresses, settings.security
         self.config = self.config.model_copy(
             update={
                 "pulsar_service_url": broker.addresses.service_url,
@@ -157,13 +160,19 @@ class Worker:
         )
 
     async def _connect(self, stack: AsyncExitStack) -> tuple[BrokerAdmin, PulsarClient, Peers]:
-        credentials: BrokerCredentials = worker_settings.broker_credentials(self.config)
-        admin = await stack.enter_async_context(BrokerAdmin(self.config.pulsar_web_service_url, credentials))
-        client = await stack.enter_async_context(PulsarClient(self.config.pulsar_service_url, credentials))
-        peers = await stack.enter_async_context(
-            Peers(credentials, scheme="https" if self.config.tls_enabled else "http")
-        )
+        own = worker_settings.broker_credentials(self.config)
+        shown = self.broker_credentials = self._shown_to_broker(own)
+        admin = await stack.enter_async_context(BrokerAdmin(self.config.pulsar_web_service_url, shown))
+        client = await stack.enter_async_context(PulsarClient(self.config.pulsar_service_url, shown))
+        peers = await stack.enter_async_context(Peers(own, scheme="https" if self.config.tls_enabled else "http"))
         return admin, client, peers
+
+    def _shown_to_broker(self, own: BrokerCredentials) -> BrokerCredentials:
+        """Return what a broker is shown: one that belongs to this worker knows it by a token made for this."""
+        if self.broker is None:
+            return own
+        token = "" if self._security is None else self._security.token(self.config.worker_id)
+        return BrokerCredentials("token" if token else "", token)
 
     async def _reach_kubernetes(self, stack: AsyncExitStack) -> ExternalRuntime | None:
         if worker_settings.KUBERNETES not in self.config.magnetar.runtimes:
@@ -174,14 +183,15 @@ class Worker:
         self, stack: AsyncExitStack, launcher: Launcher, external: ExternalRuntime | None
     ) -> Supervisor:
         runtimes: dict[str, Runtime] = {}
+        sign = self._security.token if self._security else None
         rotator = await stack.enter_async_context(LogRotator(worker_settings.log_policy(self.config), self._log))
         if "process" in self.config.magnetar.runtimes:
-            settings = worker_settings.process_settings(self.config, self._environ)
+            settings = worker_settings.process_settings(self.config, self._environ, sign)
             processes = ProcessRuntime(settings, launcher, self._languages(), rotator=rotator, logger=self._log)
             runtimes["process"] = self._processes = await stack.enter_async_context(processes)
         launcher.settled()
         if "thread" in self.config.magnetar.runtimes:
-            threads = ThreadRuntime(worker_settings.thread_settings(self.config), self._log, rotator=rotator)
+            threads = ThreadRuntime(worker_settings.thread_settings(self.config, sign), self._log, rotator=rotator)
             self._threads = await stack.enter_async_context(threads)
             runtimes["thread"] = self._threads
         context = SupervisionContext(

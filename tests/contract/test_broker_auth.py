@@ -2,6 +2,8 @@ import asyncio
 import base64
 import contextlib
 import datetime as dt
+import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from magnetar_broker.wire.proto import pulsar_api
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand
 
 SECRET = b"0123456789abcdef0123456789abcdef"
+PASSWORDS = b"bob:$apr1$abcdefgh$hnz8AY7O7E7QvKAVjuw920\n"
 QUIET = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
 
 
@@ -90,6 +93,34 @@ def test_a_public_key_checks_what_its_private_key_signed(tmp_path: Path) -> None
         with pytest.raises(pulsar.PulsarException):
             send_one(broker.service_url, authentication=pulsar.AuthenticationToken(token("me")))
     assert "PEM" in failed_start(tmp_path / "data", "--token-public-key", str(pem))
+
+
+def test_keys_in_a_file_open_both_doors_to_whom_they_name(tmp_path: Path) -> None:
+    """Tokens, passwords, and the tokens of whoever runs the broker; what can't be used is named at the start."""
+    file = tmp_path / "security.json"
+    own = b"another secret of thirty-two byte"
+    keys = {"tokenSecretKey": SECRET, "ownerSecretKey": own, "basicAuthConf": PASSWORDS}
+    file.write_text(json.dumps({name: base64.b64encode(value).decode() for name, value in keys.items()}))
+    with running_broker(arguments=["--security-file", str(file)]) as broker:
+        send_one(broker.service_url, authentication=pulsar.AuthenticationToken(token("me")))
+        send_one(broker.service_url, authentication=pulsar.AuthenticationToken(token("me", secret=own)))
+        send_one(broker.service_url, authentication=pulsar.AuthenticationBasic("bob", "opensesame"))
+        admin = f"{broker.admin_url}/admin/v2/tenants"
+        assert httpx.get(admin, auth=("bob", "opensesame")).json() == ["public"]
+        assert httpx.get(admin, auth=("bob", "x" * 2000)).status_code == 401
+        for method, shown in (
+            ("basic", "bob:no"),
+            ("basic", "bob"),
+            ("token", token("me", lifetime=-60)),
+            ("none", ""),
+        ):
+            assert greeted(broker, method, shown) == BaseCommand.ERROR
+        assert greeted(broker, "basic", "bob:opensesame") == BaseCommand.CONNECTED
+    start = ("--security-file", str(file))
+    assert "--token-secret-key" in failed_start(tmp_path / "data", *start, "--token-secret-key", "AAAA")
+    for text, said in (("{", "JSON"), ("{}", "tokenSecretKey"), ('{"tokenSecret": "x"}', "'tokenSecret'")):
+        file.write_text(text)
+        assert said in failed_start(tmp_path / "data", *start)
 
 
 def failed_start(data_dir: Path, *arguments: str) -> str:
@@ -215,10 +246,21 @@ async def test_a_client_without_a_fresh_token_is_let_go(tmp_path: Path) -> None:
         assert commands[-1].error.error == pulsar_api.AuthenticationError
 
 
-def greeting(credentials: str) -> bytes:
+def greeted(broker: RunningBroker, method: str, shown: str) -> int:
+    """Greet the broker and return what kind of command it answers with."""
+    port = int(broker.service_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=40) as connection:
+        connection.sendall(greeting(shown, method))
+        frames = FrameReader()
+        while True:
+            for command, _ in frames.feed(connection.recv(65536)):
+                return int(BaseCommand.FromString(bytes(command)).type)
+
+
+def greeting(credentials: str, method: str = "token") -> bytes:
     command = BaseCommand(type=BaseCommand.CONNECT)
     command.connect.client_version, command.connect.protocol_version = "test", 20
-    command.connect.auth_method_name, command.connect.auth_data = "token", credentials.encode()
+    command.connect.auth_method_name, command.connect.auth_data = method, credentials.encode()
     command.connect.feature_flags.supports_auth_refresh = True
     return command_frame(command)
 

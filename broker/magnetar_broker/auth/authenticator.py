@@ -1,4 +1,4 @@
-"""Who a client is: by a token or by its TLS certificate, as the broker was told to ask for."""
+"""Who a client is: by a token, a password or its TLS certificate, as the broker was told to ask for."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 from magnetar_broker.errors import AuthenticationError
 
 if TYPE_CHECKING:
-    from magnetar_broker.auth.tokens import TokenVerifier
+    from magnetar_broker.auth.passwords import Passwords
+    from magnetar_broker.auth.tokens import TokenIdentity, TokenVerifier
 
 Certificate = Mapping[str, object]
-TOKEN, TLS = "token", "tls"
+TOKEN, TLS, BASIC = "token", "tls", "basic"
 
 
 @dataclass(frozen=True)
@@ -28,42 +29,66 @@ class Identity:
 
 @dataclass(frozen=True)
 class Authenticator:
-    """Checks credentials by the methods that are on; with none on, everyone may do everything."""
+    """Checks credentials by the methods that are on; with none on, everyone may do everything.
+
+    `owner` checks the tokens of the program that runs the broker, which are taken beside all others.
+    """
 
     tokens: "TokenVerifier | None" = None
     certificates: bool = False
+    passwords: "Passwords | None" = None
+    owner: "TokenVerifier | None" = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of what is taken, as clients know it."""
+        known = {TOKEN: self.tokens or self.owner, TLS: self.certificates, BASIC: self.passwords}
+        return tuple(name for name, on in known.items() if on)
 
     @property
     def enabled(self) -> bool:
         """Whether credentials are asked for."""
-        return self.tokens is not None or self.certificates
+        return bool(self.methods)
 
     def identify(self, method: str, data: bytes, certificate: Certificate | None) -> Identity:
         """Return who a client of the binary protocol is. Raises AuthenticationError."""
-        if method == TOKEN and self.tokens is not None:
+        if method == TOKEN and TOKEN in self.methods:
             return self._of_token(data.decode("latin-1"))
+        if method == BASIC and self.passwords is not None:
+            return Identity(self.passwords.user(data), BASIC)
         if self.certificates and certificate and method in {TLS, "", "none"}:
             return _of_certificate(certificate)
         if method == TLS and self.certificates:
             raise AuthenticationError("the client sent no TLS certificate")
-        known = ", ".join(name for name, on in ((TOKEN, self.tokens), (TLS, self.certificates)) if on)
+        known = ", ".join(self.methods)
         raise AuthenticationError(f"Unsupported authentication method: {method or 'none'}; this broker takes {known}")
 
     def identify_request(self, headers: Mapping[str, str], certificate: Certificate | None) -> Identity:
         """Return who sent an HTTP request. Raises AuthenticationError."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if self.tokens is not None and token:
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        if scheme == "Basic" and self.passwords is not None:
+            return Identity(self.passwords.user_of(shown), BASIC)
+        if shown and TOKEN in self.methods:
             if scheme != "Bearer":
                 raise AuthenticationError("Invalid HTTP Authorization header: it must be `Bearer` and a token")
-            return self._of_token(token)
+            return self._of_token(shown)
         if self.certificates and certificate:
             return _of_certificate(certificate)
         raise AuthenticationError("Authentication required")
 
     def _of_token(self, token: str) -> Identity:
+        if self.owner is not None:
+            try:
+                return _of(self.owner.verify(token))
+            except AuthenticationError:
+                if self.tokens is None:
+                    raise
         assert self.tokens is not None
-        found = self.tokens.verify(token)
-        return Identity(found.role, TOKEN, found.expires)
+        return _of(self.tokens.verify(token))
+
+
+def _of(token: "TokenIdentity") -> Identity:
+    return Identity(token.role, TOKEN, token.expires)
 
 
 def _of_certificate(certificate: Certificate) -> Identity:

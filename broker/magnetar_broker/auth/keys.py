@@ -21,6 +21,11 @@ def key_bytes(text: str) -> bytes:
     return _file(Path(text)) if known else _base64(text)
 
 
+def inlined(data: bytes) -> str:
+    """Return bytes as a `data:` URL."""
+    return f"data:;base64,{base64.b64encode(data).decode()}"
+
+
 def _data_url(text: str) -> bytes:
     head, separator, data = text.partition(",")
     if not separator:

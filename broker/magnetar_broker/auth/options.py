@@ -2,9 +2,11 @@
 
 import argparse
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from magnetar_broker.auth.authenticator import Authenticator
+from magnetar_broker.auth.security_file import read_security_file
 from magnetar_broker.errors import KeyFormatError, StartError
 
 
@@ -17,6 +19,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--token-auth-claim", default="sub", help="the claim that names the role")
     group.add_argument("--token-audience-claim", default="", help="the claim that names the audience")
     group.add_argument("--token-audience", default="", help="what --token-audience-claim must hold")
+    group.add_argument(
+        "--security-file", type=Path, help="a JSON file with Pulsar's keys of tokens and passwords, for secrets"
+    )
     group.add_argument("--tls-cert", type=Path, help="serve TLS on both ports with this certificate (PEM)")
     group.add_argument("--tls-key", type=Path, help="the private key of --tls-cert (PEM)")
     group.add_argument("--tls-client-ca", type=Path, help="accept clients by certificates that this authority signed")
@@ -25,23 +30,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def authenticator_of(options: argparse.Namespace) -> Authenticator:
     """Return what checks credentials. Raises StartError."""
-    if not options.token_secret_key and not options.token_public_key:
-        return Authenticator(None, options.tls_client_ca is not None)
+    properties = _properties(options)
+    if options.security_file is not None:
+        if properties:
+            raise StartError(
+                "--security-file holds the keys of tokens, too: leave --token-secret-key and the like away"
+            )
+        properties = read_security_file(options.security_file)
+    certificates = options.tls_client_ca is not None
+    if not properties:
+        return Authenticator(None, certificates)
     # Without tokens the broker does without the libraries that check them: they cost a third of its start.
-    from magnetar_broker.auth.tokens import TokenSettings, TokenVerifier  # noqa: PLC0415
+    from magnetar_broker.auth.configured import configured  # noqa: PLC0415
 
-    settings = TokenSettings(
-        secret_key=options.token_secret_key,
-        public_key=options.token_public_key,
-        public_algorithm=options.token_public_alg,
-        auth_claim=options.token_auth_claim,
-        audience_claim=options.token_audience_claim,
-        audience=options.token_audience,
-    )
     try:
-        return Authenticator(TokenVerifier(settings), options.tls_client_ca is not None)
+        return configured(properties, certificates=certificates)
     except KeyFormatError as error:
         raise StartError(str(error)) from error
+
+
+def _properties(options: argparse.Namespace) -> Mapping[str, object]:
+    """Return the options of tokens under Pulsar's names; none without a key."""
+    if not options.token_secret_key and not options.token_public_key:
+        return {}
+    return {
+        "tokenSecretKey": options.token_secret_key,
+        "tokenPublicKey": options.token_public_key,
+        "tokenPublicAlg": options.token_public_alg,
+        "tokenAuthClaim": options.token_auth_claim,
+        "tokenAudienceClaim": options.token_audience_claim,
+        "tokenAudience": options.token_audience,
+    }
 
 
 def tls_context_of(options: argparse.Namespace, authenticator: Authenticator) -> ssl.SSLContext | None:

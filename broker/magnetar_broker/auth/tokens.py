@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jwt
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from magnetar_broker.auth.keys import key_bytes
+from magnetar_broker.auth.keys import inlined, key_bytes
 from magnetar_broker.errors import AuthenticationError, KeyFormatError
 
 if TYPE_CHECKING:
@@ -52,6 +52,26 @@ class TokenSettings:
             audience=setting("tokenAudience"),
             allowed_clock_skew_seconds=int(skew),
         )
+
+    def to_properties(self) -> dict[str, str]:
+        """Return Pulsar's names with what they mean whoever reads them, and wherever: a key stands there itself.
+
+        Raises KeyFormatError.
+        """
+        found = {
+            "tokenSecretKey": _inlined(self.secret_key),
+            "tokenPublicKey": "" if self.secret_key else _inlined(self.public_key),
+            "tokenPublicAlg": self.public_algorithm,
+            "tokenAuthClaim": self.auth_claim,
+            "tokenAudienceClaim": self.audience_claim,
+            "tokenAudience": self.audience,
+            "tokenAllowedClockSkewSeconds": str(self.allowed_clock_skew_seconds),
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+def _inlined(key: str) -> str:
+    return inlined(key_bytes(key)) if key else ""
 
 
 @dataclass(frozen=True)

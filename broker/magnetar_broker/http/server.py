@@ -1,12 +1,12 @@
 """The admin server's port; what serves its connections comes with the first one."""
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Callable
 from typing import Protocol
 
 from magnetar_broker.errors import StartError
+from magnetar_broker.loopback import is_loopback
 
 
 class Serving(Protocol):
@@ -57,13 +57,3 @@ class HttpServer:
         task = asyncio.get_running_loop().create_task(self._serving.serve(reader, writer), name="admin connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address means this host alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

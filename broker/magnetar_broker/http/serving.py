@@ -15,7 +15,7 @@ import h11
 from magnetar_broker.auth.authenticator import Authenticator, Certificate
 from magnetar_broker.errors import BrokerError
 from magnetar_broker.http.messages import Request, Response, Routes, answer, refusal
-from magnetar_broker.http.server import is_loopback
+from magnetar_broker.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 

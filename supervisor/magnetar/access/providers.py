@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from magnetar_broker.auth.passwords import Passwords
 from magnetar_broker.auth.tokens import TokenSettings, TokenVerifier
 from magnetar_broker.errors import AuthenticationError, KeyFormatError
 
 from magnetar.access.base import Presented
-from magnetar.access.passwords import Passwords
 from magnetar.errors import NotAuthenticatedError, StartError
 
 TOKEN, TLS, BASIC = "token", "tls", "basic"
@@ -60,11 +60,17 @@ class BasicProvider:
     method = BASIC
 
     def __init__(self, properties: Mapping[str, object]) -> None:
-        self._passwords = Passwords.from_properties(properties)
+        try:
+            self._passwords = Passwords.from_properties(properties)
+        except KeyFormatError as error:
+            raise StartError(f"properties, for AuthenticationProviderBasic: {error}") from None
 
     def authenticate(self, presented: Presented) -> str:
         """Return the user's name."""
         pair = presented.authorization("Basic")
         if not pair:
             raise NotAuthenticatedError("the request has no password: send `Authorization: Basic` and user:password")
-        return self._passwords.user_of(pair)
+        try:
+            return self._passwords.user_of(pair)
+        except AuthenticationError as error:
+            raise NotAuthenticatedError(str(error)) from None

@@ -3,9 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from magnetar_broker.loopback import is_loopback
+
 from magnetar.config.security_keys import BASIC_PROVIDER, TOKEN_PROVIDER
 
 Problem = tuple[str, str]
+_OPEN = (
+    "magnetar.embeddedBroker.host {} can be reached by others, and the broker would ask nobody for credentials: "
+    "set authenticationEnabled, or let it listen on 127.0.0.1"
+)
+_CLOSED = (
+    "magnetar.instanceCredentials is 'none', and the embedded broker asks for credentials: no function could run; "
+    "use 'caller'"
+)
 _TOKEN_KEYS = ("tokenSecretKey", "tokenPublicKey")
 
 
@@ -14,6 +24,7 @@ def security_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _authentication(values)
     yield from _tls(values)
     yield from _instances(values)
+    yield from _own_broker(values)
 
 
 def _authentication(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -64,3 +75,16 @@ def _instances(values: Mapping[str, Any]) -> Iterator[Problem]:
             "magnetar",
             "magnetar.instanceCredentials is 'worker', whose password would stand on command lines: use a token or TLS",
         )
+
+
+def _own_broker(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what would leave the broker that the worker brings along open to others, or closed to its functions."""
+    block = values.get("magnetar")
+    broker = block.get("embeddedBroker") if isinstance(block, Mapping) else None
+    if not isinstance(block, Mapping) or not isinstance(broker, Mapping):
+        return
+    host, asks = str(broker.get("host") or "127.0.0.1"), values.get("authenticationEnabled") is True
+    if not asks and not is_loopback(host):
+        yield "magnetar", _OPEN.format(host)
+    if asks and block.get("instanceCredentials") == "none":
+        yield "magnetar", _CLOSED

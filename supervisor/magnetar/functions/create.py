@@ -60,7 +60,8 @@ async def keep_credentials(
         kept = await context.external.keep_credentials(function_of(metadata), token)
     else:
         kept = keep_token(token) if token and context.settings.keeps_tokens else None
-        warnings = (_WITHOUT,) if kept is None and context.settings.keeps_tokens else ()
+        lacks = kept is None and context.settings.keeps_tokens and not context.settings.makes_tokens
+        warnings = (_WITHOUT,) if lacks else ()
     if kept is None:
         metadata.ClearField("functionAuthSpec")
     else:

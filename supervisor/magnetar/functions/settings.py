@@ -15,7 +15,8 @@ from magnetar.packages.locations import UrlPolicy
 class FunctionsSettings:
     """Who this worker is and what it lets functions do; seconds.
 
-    With `keeps_tokens` a function that runs on workers gets the token of its creator.
+    With `keeps_tokens` a function that runs on workers gets the token of its creator; with `makes_tokens` it gets another
+    where its creator has none.
     """
 
     worker: WorkerInfo
@@ -26,6 +27,7 @@ class FunctionsSettings:
     trigger_timeout: float = 30.0
     state_directory: Path = Path(".magnetar/state")
     keeps_tokens: bool = False
+    makes_tokens: bool = False
 
     def runtime_of(self, details: FunctionDetails) -> str:
         """Return the runtime that a function asks for or gets."""
@@ -42,6 +44,7 @@ def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
         pending=config.max_pending_async_requests,
         state_directory=config.state_directory,
         keeps_tokens=config.authentication_enabled and config.magnetar.instance_credentials == "caller",
+        makes_tokens=config.magnetar.embedded_broker is not None,
     )
 
 

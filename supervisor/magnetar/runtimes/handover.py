@@ -1,4 +1,4 @@
-"""What an instance shows the broker: its creator's token, or what the worker was told to give it.
+"""What an instance shows the broker: its creator's token, what the worker was told to give it, or a token of its own.
 
 A creator's token is kept in the function's metadata as Pulsar's ClearTextFunctionTokenAuthProvider keeps it. An instance
 that is a process finds it in a file that only its user can read: a command line is for everyone on the host to see.
@@ -34,11 +34,14 @@ def kept_token(auth: FunctionAuthenticationSpec | None) -> str | None:
     return text if text.count(".") == _DOTS else None  # Pulsar's 2.8 does not say whether it is one
 
 
-def credentials_of(given: Credentials | None, auth: FunctionAuthenticationSpec | None) -> Credentials | None:
+def credentials_of(given: Credentials | None, auth: FunctionAuthenticationSpec | None, fqfn: str) -> Credentials | None:
     """Return what one function's instances show the broker, by what the worker gives to all."""
-    if given is None or not given.callers or (token := kept_token(auth)) is None:
-        return given
-    return replace(given, plugin=TOKEN_PLUGIN, parameters=f"token:{token}")
+    if given is None:
+        return None
+    token = kept_token(auth) if given.callers else None
+    if token is None and given.sign is not None and not given.plugin:
+        token = given.sign(fqfn)
+    return given if token is None else replace(given, plugin=TOKEN_PLUGIN, parameters=f"token:{token}")
 
 
 def in_file(credentials: Credentials | None, file: Path) -> Credentials | None:

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from magnetar_broker.auth.keys import inlined, key_bytes
+from magnetar_broker.errors import KeyFormatError
+
+from magnetar.broker_security import BrokerSecurity
+from magnetar.config.security_keys import BASIC_PROVIDER, TOKEN_PROVIDER
 from magnetar.config.worker import WorkerConfig
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.credentials import BrokerCredentials
-from magnetar.embedded_broker import BrokerProcessSettings
+from magnetar.embedded_broker import BrokerProcessSettings, security_file
+from magnetar.errors import StartError
 from magnetar.processes.launcher import CLEAN_NAMES
 from magnetar.worker_settings.kubernetes import externally_managed
 from magnetar.worker_settings.policies import survival
-
-if TYPE_CHECKING:
-    pass
 
 _MARGIN = 10.0
 """Seconds that the ends of instances are given beyond what was promised."""
@@ -32,7 +34,34 @@ def broker_process_settings(config: WorkerConfig, environ: Mapping[str, str]) ->
         port=broker.port,
         admin_port=broker.admin_port,
         environment={name: environ[name] for name in CLEAN_NAMES if name in environ},
+        security=_security(config, security_file(data / "broker")),
     )
+
+
+def _security(config: WorkerConfig, file: Path) -> BrokerSecurity | None:
+    """Return whom the broker lets in: whom the worker knows by a token or a password, and the worker and its functions.
+
+    What outlives the worker goes on with the key that it has; otherwise each start has a new one. Raises StartError.
+    """
+    if not config.authentication_enabled:
+        return None
+    try:
+        providers = _providers(config)
+    except KeyFormatError as error:
+        raise StartError(f"properties, for the embedded broker: {error}") from None
+    return BrokerSecurity.known(providers, file if survival(config) else None)
+
+
+def _providers(config: WorkerConfig) -> dict[str, str]:
+    """Return the keys of those providers that a broker has, too; files stand there as what is in them."""
+    from magnetar_broker.auth.tokens import TokenSettings  # noqa: PLC0415 - it takes long to import
+
+    found: dict[str, str] = {}
+    if TOKEN_PROVIDER in config.authentication_providers:
+        found |= TokenSettings.from_properties(config.properties).to_properties()
+    if BASIC_PROVIDER in config.authentication_providers:
+        found["basicAuthConf"] = inlined(key_bytes(str(config.properties.get("basicAuthConf"))))
+    return found
 
 
 def broker_credentials(config: WorkerConfig) -> BrokerCredentials:

@@ -36,8 +36,10 @@ def instance_environment(config: WorkerConfig, environ: Mapping[str, str]) -> di
     return {name: environ[name] for name in names if name in environ}
 
 
-def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> ProcessSettings:
-    """Return the settings of the process runtime."""
+def process_settings(
+    config: WorkerConfig, environ: Mapping[str, str], sign: Callable[[str], str] | None = None
+) -> ProcessSettings:
+    """Return the settings of the process runtime; `sign` makes tokens in the names of functions."""
     process = config.process_runtime
     pulsar_home = environ.get("PULSAR_HOME")
     return ProcessSettings(
@@ -53,7 +55,7 @@ def process_settings(config: WorkerConfig, environ: Mapping[str, str]) -> Proces
         state_storage_url=config.state_storage_service_url or "",
         python_state_url=state_address(config.state_directory),
         health_check_interval=_watchdog(config),
-        credentials=credentials(config),
+        credentials=credentials(config, sign),
         zygote=config.magnetar.zygote,
         log_format=config.magnetar.logs.format,
         limits=LimitSettings(**config.magnetar.limits.model_dump()),
@@ -118,7 +120,7 @@ def process_admission(languages: Mapping[str, Language]) -> Callable[[FunctionDe
     return admit
 
 
-def thread_settings(config: WorkerConfig) -> ThreadSettings:
+def thread_settings(config: WorkerConfig, sign: Callable[[str], str] | None = None) -> ThreadSettings:
     """Return the settings of the thread runtime; functions log where those of the process runtime do."""
     return ThreadSettings(
         pulsar_service_url=config.pulsar_service_url,
@@ -127,6 +129,6 @@ def thread_settings(config: WorkerConfig) -> ThreadSettings:
         download_directory=config.download_directory.absolute(),
         group_name=config.thread_runtime.thread_group_name,
         log_format=config.magnetar.logs.format,
-        credentials=credentials(config),
+        credentials=credentials(config, sign),
         state_storage_url=state_address(config.state_directory),
     )

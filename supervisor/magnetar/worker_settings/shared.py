@@ -1,5 +1,7 @@
 """What several runtimes are configured with alike."""
 
+from collections.abc import Callable
+
 from magnetar.config.worker import WorkerConfig
 from magnetar.runtimes.process.settings import Credentials
 
@@ -9,19 +11,22 @@ def exposed_web_service(config: WorkerConfig) -> str:
     return config.pulsar_web_service_url if config.expose_admin_client_enabled else ""
 
 
-def credentials(config: WorkerConfig) -> Credentials | None:
+def credentials(config: WorkerConfig, sign: Callable[[str], str] | None = None) -> Credentials | None:
     """Return what instances authenticate with: as in Pulsar, only when the worker authenticates its own clients.
 
-    The worker's own credentials are among it only where `magnetar.instanceCredentials` says so.
+    The worker's own credentials are among it only where `magnetar.instanceCredentials` says so. `sign` makes the tokens of
+    functions that have none otherwise, for a broker that belongs to this worker.
     """
     if not config.authentication_enabled:
         return None
     chosen = config.magnetar.instance_credentials
-    plugin, parameters = (config.broker_credentials or ("", "")) if chosen == "worker" else ("", "")
+    shared = config.broker_credentials if chosen == "worker" and sign is None else None
+    plugin, parameters = shared or ("", "")
     return Credentials(
         plugin=plugin,
         parameters=parameters,
         callers=chosen == "caller",
+        sign=None if chosen == "none" else sign,
         use_tls=config.use_tls,
         tls_allow_insecure=config.tls_allow_insecure_connection,
         hostname_verification=config.tls_enable_hostname_verification,

@@ -11,13 +11,13 @@ from certificates import Authority
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from magnetar.access import Authentication, Authorization, Caller, Presented, load_authentication
-from magnetar.access.passwords import apr1
 from magnetar.access.providers import BasicProvider, TlsProvider, TokenProvider
 from magnetar.cli.doctor.findings import Verdict
 from magnetar.cli.doctor.security import look_at_security
 from magnetar.config import load_config
 from magnetar.config.security_keys import BASIC_PROVIDER, TLS_PROVIDER, TOKEN_PROVIDER
 from magnetar.errors import NotAuthenticatedError, NotAuthorizedError, StartError
+from magnetar_broker.auth.passwords import apr1
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 ALICE = {"subject": ((("organizationName", "us"),), (("commonName", ""),), (("commonName", "alice"),))}

@@ -4,6 +4,7 @@ import pytest
 from magnetar.config import ConfigError, WorkerConfig, load_config
 from magnetar.config.conformance import TABLE, judge
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
+from magnetar.config.security_keys import TLS_PROVIDER
 from magnetar.config.worker import NOT_KEYS
 
 ROOT = Path(__file__).parents[3]
@@ -11,6 +12,9 @@ THREAD, PROCESS, KUBERNETES = (
     next(name for name, kind in RUNTIME_FACTORIES.items() if kind == wanted)
     for wanted in ("thread", "process", "kubernetes")
 )
+
+
+ASKS = f"authenticationEnabled: true\nauthenticationProviders: [{TLS_PROVIDER}]\n"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -107,6 +111,8 @@ def test_unknown_keys_outside_our_block_are_accepted_with_a_warning(tmp_path: Pa
         ("pulsarServiceUrl: localhost:6650\n", "pulsarServiceUrl is 'localhost:6650'"),
         ("workerPort:\n", "give a port"),
         ("authenticationEnabled: true\n", "authenticationProviders is empty"),
+        ("magnetar: {embeddedBroker: {host: 0.0.0.0}}\n", "embeddedBroker.host 0.0.0.0 can be reached by others"),
+        (f"{ASKS}magnetar: {{embeddedBroker: {{}}, instanceCredentials: none}}\n", "no function could run"),
         ("authorizationEnabled: true\n", "without authenticationEnabled"),
         ("tlsEnabled: true\n", "workerPortTls is empty"),
         ("authorizationProvider: com.acme.Mine\n", "PulsarAuthorizationProvider"),

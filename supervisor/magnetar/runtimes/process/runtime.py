@@ -147,7 +147,7 @@ class ProcessRuntime:
         undo.callback(self._ports.give_back, ports)
         token = self._beside(spec, TOKEN_SUFFIX)
         undo.callback(token.unlink, missing_ok=True)
-        credentials = in_file(credentials_of(self._settings.credentials, spec.auth), token)
+        credentials = in_file(credentials_of(self._settings.credentials, spec.auth, spec.fqfn), token)
         return Place(package, port, metrics_port, log, credentials)
 
     def _beside(self, spec: InstanceSpec, suffix: str) -> Path:

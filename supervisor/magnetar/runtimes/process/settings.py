@@ -1,6 +1,6 @@
 """What the process runtime was configured with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,10 @@ from magnetar_instance.logs import LogFormat
 
 @dataclass(frozen=True)
 class Credentials:
-    """How instances authenticate to the broker; with `callers`, by their function's creator's token where it is kept."""
+    """How instances authenticate to the broker; with `callers`, by their function's creator's token where it is kept.
+
+    Without anything to show they get a token of `sign`, which takes the function's name, where there is that.
+    """
 
     plugin: str = ""
     parameters: str = field(default="", repr=False)
@@ -18,6 +21,7 @@ class Credentials:
     hostname_verification: bool = False
     tls_trust_cert_path: str = ""
     callers: bool = False
+    sign: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

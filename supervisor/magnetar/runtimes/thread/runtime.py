@@ -131,7 +131,7 @@ class ThreadRuntime:
             code=spec.package,
             service_url=settings.pulsar_service_url,
             cluster=settings.cluster_name,
-            auth=_client_auth(credentials_of(settings.credentials, spec.auth)),
+            auth=_client_auth(credentials_of(settings.credentials, spec.auth, spec.fqfn)),
             secrets_provider=settings.secrets_provider,
             state_storage_url=settings.state_storage_url,
         )

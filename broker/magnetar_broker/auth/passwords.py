@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Self
 
 from magnetar_broker.auth.keys import key_bytes
-from magnetar_broker.errors import KeyFormatError
-
-from magnetar.errors import NotAuthenticatedError, StartError
+from magnetar_broker.errors import AuthenticationError, KeyFormatError
 
 _SETTING = "basicAuthConf"
 _ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ROUNDS = 1000
+_LONGEST = 1024
+"""Bytes of a user and password: a hash of more would hold everyone else up."""
 _ORDER = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
 _UNKNOWN = "Unknown user or invalid password"
 
@@ -27,27 +27,34 @@ class Passwords:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, object]) -> Self:
-        """Read what `basicAuthConf` names: a path, a `file:` or `data:` URL, or base64. Raises StartError."""
+        """Read what `basicAuthConf` names: a path, a `file:` or `data:` URL, or base64. Raises KeyFormatError."""
         given = str(properties.get(_SETTING) or "")
         if not given:
-            raise StartError(f"properties.{_SETTING} is missing: name the file that `htpasswd -m` wrote")
+            raise KeyFormatError(f"{_SETTING} is missing: name the file that `htpasswd -m` wrote")
         try:
             text = key_bytes(given).decode()
         except (KeyFormatError, UnicodeDecodeError) as error:
-            raise StartError(f"properties.{_SETTING}: {error}") from None
+            raise KeyFormatError(f"{_SETTING}: {error}") from None
         return cls(dict(_users(text)))
 
     def user_of(self, pair: str) -> str:
-        """Return the user of `user:password` in base64. Raises NotAuthenticatedError."""
+        """Return the user of `user:password` in base64. Raises AuthenticationError."""
         try:
-            user, colon, password = base64.b64decode(pair, validate=True).decode().partition(":")
+            given = base64.b64decode(pair, validate=True)
         except (binascii.Error, ValueError):
-            raise NotAuthenticatedError("what stands behind `Basic` is not user:password in base64") from None
+            raise AuthenticationError("what stands behind `Basic` is not user:password in base64") from None
+        return self.user(given)
+
+    def user(self, given: bytes) -> str:
+        """Return the user of `user:password`, as the binary protocol has it. Raises AuthenticationError."""
+        if len(given) > _LONGEST:
+            raise AuthenticationError(_UNKNOWN)
+        user, colon, password = given.decode(errors="replace").partition(":")
         known = self._hashes.get(user, "$apr1$........$")
         # A hash is made for strangers, too, so that the time taken does not tell who is known.
         matches = hmac.compare_digest(apr1(password.encode(), known.split("$")[2]).encode(), known.encode())
         if not colon or not matches:
-            raise NotAuthenticatedError(_UNKNOWN)
+            raise AuthenticationError(_UNKNOWN)
         return user
 
 
@@ -57,10 +64,10 @@ def _users(text: str) -> Iterator[tuple[str, str]]:
             continue
         user, colon, known = line.strip().partition(":")
         if not colon or not user:
-            raise StartError(f"properties.{_SETTING}, line {number}: not user:hash; write the file with `htpasswd -m`")
+            raise KeyFormatError(f"{_SETTING}, line {number}: not user:hash; write the file with `htpasswd -m`")
         if known.count("$") != 3 or not known.startswith("$apr1$"):
-            raise StartError(
-                f"properties.{_SETTING}, line {number}: the password of {user!r} is in a form that is not read; "
+            raise KeyFormatError(
+                f"{_SETTING}, line {number}: the password of {user!r} is in a form that is not read; "
                 "write it anew with `htpasswd -m`"
             )
         yield user, known

@@ -1,0 +1,32 @@
+"""Keys of authentication in a file: a command line is for everyone on the host to see."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from magnetar_broker.errors import StartError
+
+OWNER_SECRET = "ownerSecretKey"  # noqa: S105 - a name
+"""The secret of the program that runs the broker; tokens signed with it are taken beside all others."""
+TOKEN_KEYS = (
+    *("tokenSecretKey", "tokenPublicKey", "tokenPublicAlg", "tokenAuthClaim"),
+    *("tokenAudienceClaim", "tokenAudience", "tokenAllowedClockSkewSeconds"),
+)
+PASSWORDS = "basicAuthConf"
+_KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET)
+
+
+def read_security_file(path: Path) -> Mapping[str, object]:
+    """Return the keys of a file. Raises StartError for one that can't be used."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror}; name a file that can be read") from error
+    except ValueError as error:
+        raise StartError(f"{path}: no JSON: {error}") from error
+    if not isinstance(found, dict) or not found:
+        raise StartError(f"{path}: give an object with some of {', '.join(_KNOWN)}")
+    for key in found:
+        if key not in _KNOWN:
+            raise StartError(f"{path}: {key!r} is none of {', '.join(_KNOWN)}")
+    return found
