@@ -1,10 +1,12 @@
 """The child's side of a spawn: what a forked process does between its birth and its work.
 
-The order matters: the parent-death signal is set last, because a change of user clears it, and the parent is looked at once
-more after it, because it may have ended in between. Then the child waits to be let go: until its owner knows its process
-id nothing of the request runs, so that whoever dies in a spawn leaves no process that nobody knows.
+The order matters: the user is changed after all that takes the worker's rights; the parent-death signal is set last, because
+a change of user clears it, and the parent is looked at once more after it, because it may have ended in between. Then the
+child waits to be let go: until its owner knows its process id nothing of the request runs, so that whoever dies in a spawn
+leaves no process that nobody knows.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -12,11 +14,11 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PARENT_DEADLINE = 5.0
 _GONE = 70
 _UNNAMED = {"stdout", "stderr", "gate"}
@@ -32,7 +34,7 @@ class SpawnRequest:
     the standard streams themselves. `output` is a file that both streams are appended to where they are not given.
     `record` is a file that `facts` and what identifies the process are written to before it is let go. A byte on the
     descriptor `gate`, where there is one, lets the process go; its end of file ends the process. `group` is the file that
-    a process joins a control group by.
+    a process joins a control group by. `user` is the `uid` and `gid` that it runs as, with no other group.
     """
 
     id: int
@@ -45,6 +47,7 @@ class SpawnRequest:
     facts: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     group: str | None = None
+    user: Mapping[str, int] | None = None
     no_new_privileges: bool = False
     descriptors: Mapping[str, int] = field(default_factory=dict)
 
@@ -74,6 +77,8 @@ def become(request: SpawnRequest) -> None:
     if request.record:
         _write_record(request.record, request)
     _restore_signals()
+    if request.user:
+        _take_user(request.user)
     die_with(request.parent)
     if "gate" in request.descriptors:
         _wait_at(request.descriptors["gate"], request.record)
@@ -105,7 +110,10 @@ def _wait_at(gate: int, record: str | None) -> None:
         os.close(gate)
         return
     if record:
-        os.unlink(record)  # noqa: PTH108
+        with contextlib.suppress(
+            PermissionError
+        ):  # of another user by now: whoever reads the record sees that it ended
+            os.unlink(record)  # noqa: PTH108
     os._exit(_GONE)
 
 
@@ -123,7 +131,35 @@ def _take_streams(request: SpawnRequest) -> None:
 def _open_output(request: SpawnRequest) -> int:
     if request.output is None:
         return os.open(os.devnull, os.O_WRONLY)
-    return os.open(request.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    with _with_rights_of(request.user):
+        return os.open(request.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+@contextlib.contextmanager
+def _with_rights_of(user: Mapping[str, int] | None) -> Iterator[None]:
+    """Open files as the user that the process will be: in a directory of theirs anything may stand, links included."""
+    if user is None:
+        yield
+        return
+    uid, gid = os.geteuid(), os.getegid()
+    os.setgroups([])
+    os.setegid(user["gid"])
+    os.seteuid(user["uid"])
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+
+
+def _take_user(user: Mapping[str, int]) -> None:
+    """Become another user, for good, with one group; who can't is not let go as the one it was."""
+    os.setgroups([])
+    os.setresgid(user["gid"], user["gid"], user["gid"])
+    os.setresuid(user["uid"], user["uid"], user["uid"])
+    if sys.platform == "linux":
+        # A forked process shall be to its user what one that ran a program is: its /proc files are the user's.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def _join(members: str) -> None:

@@ -5,8 +5,8 @@ JSON. `--reaper worker`: the requester is a subreaper; each child is forked twic
 and reads its exit status itself. `--reaper self`: this process is the parent and the subreaper of what its children leave
 behind; it reports `{"event": "exit", "pid": n, "status": n}` for each and kills them when the requester is gone. A process
 that carries `--mark` in its environment is killed then, wherever it is. Nothing here starts a thread: a fork copies only
-the thread that forks. With `--spare-for N`, a child of the process N is forked ahead of its request and waits for it:
-the next start costs a message.
+the thread that forks. With `--spare`, a child of this process's own parent is forked ahead of its request and
+waits for it: the next start costs a message.
 """
 
 import argparse
@@ -333,14 +333,16 @@ def serve_from_arguments(arguments: list[str] | None, work: Callable[[SpawnReque
         "--die-with-parent", action="store_true", help="only where the parent's main thread starts this"
     )
     parser.add_argument("--mark", default="")
-    parser.add_argument("--spare-for", type=int)
+    parser.add_argument("--spare", action="store_true")
     options = parser.parse_args(arguments)
     # A terminal's Ctrl-C and a service manager's SIGTERM go to every process: the requester decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(options.fd, False)  # noqa: FBT003
     with socket.socket(fileno=options.fd) as channel:
-        spawner = Spawner(channel, work, reaps=options.reaper == "self", mark=options.mark, spare_for=options.spare_for)
+        # Asked of the kernel: whoever composed the command may have meant a launcher that was replaced meanwhile.
+        spare_for = os.getppid() if options.spare else None
+        spawner = Spawner(channel, work, reaps=options.reaper == "self", mark=options.mark, spare_for=spare_for)
         if options.die_with_parent:
             spawn.die_with(os.getppid(), _PARENT_GONE)
         spawner.serve()

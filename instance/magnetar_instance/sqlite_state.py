@@ -87,6 +87,15 @@ class SqliteState:
         if self.path.exists():
             self._write("DELETE FROM state WHERE function = ?", (self._function,))
 
+    def take_from(self, other: Path) -> None:
+        """Begin with what the function keeps in another file."""
+        with self._connection() as connection:
+            connection.execute("ATTACH ? AS other", (str(other),))
+            connection.execute(
+                "INSERT OR REPLACE INTO state SELECT * FROM other.state WHERE function = ?", (self._function,)
+            )
+            connection.execute("DETACH other")
+
     def sync(self) -> None:
         """Have what was written survive a power failure too; it survives the process as it is."""
         if not self._dirty:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+from magnetar.host_users import Account, hand_over, why_not_changeable
 from magnetar.processes.launcher import Launcher, Spawn
 from magnetar.processes.leftovers import INSTANCE_MARKER
 from magnetar.processes.subreaper import Subreaper
 from magnetar.processes.watch import ExitStatus, children, until_ended
+from other_users import open_folder
 
 pytestmark = pytest.mark.anyio
 ENVIRONMENT = {"PATH": os.environ["PATH"], "GREETING": "hello"}
@@ -253,3 +255,50 @@ async def test_nothing_is_left_when_the_worker_is_killed(kind: str) -> None:
     with anyio.fail_after(10):
         await until_ended(pidfd)
     os.close(pidfd)
+
+
+IDENTIFIED = "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status; echo ready; exec sleep 1000"
+
+
+@pytest.mark.skipif(bool(why_not_changeable()), reason=f"users can't be changed here: {why_not_changeable()}")
+@both
+async def test_a_child_of_another_user_has_no_other_rights_and_ends_like_any(kind: str) -> None:
+    """One user, one group, a log of its own; it takes signals, and ends with a launcher that is its parent."""
+    account = Account(230_000, 230_001)
+    with open_folder() as folder:
+        hand_over(folder / "log", account)
+        logs, records = [folder / "log/0", folder / "log/1"], [folder / "0.json", folder / "1.json"]
+        wanted = Spawn(["sh", "-c", IDENTIFIED], ENVIRONMENT, user=account, no_new_privileges=True)
+        async with launcher(kind) as made:
+            children = [
+                await made.spawn(replace(wanted, output=str(log), record=str(record)))
+                for log, record in zip(logs, records, strict=True)
+            ]
+            while not all(log.exists() and "ready" in log.read_text() for log in logs):  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            assert logs[0].read_text().split()[:5] == ["230000", "230001", "230001", "NoNewPrivs:", "1"]
+            assert (logs[0].stat().st_uid, records[0].stat().st_uid) == (account.uid, os.geteuid())
+            children[0].signal(signal.SIGTERM)
+            assert await children[0].wait() == ExitStatus(signal=signal.SIGTERM)
+            if kind == "self":
+                os.kill(made.pid, signal.SIGKILL)
+            else:
+                children[1].signal(signal.SIGKILL)
+            assert (await children[1].wait()).signal == signal.SIGKILL
+
+
+@pytest.mark.skipif(bool(why_not_changeable()), reason=f"users can't be changed here: {why_not_changeable()}")
+async def test_a_log_of_another_user_is_opened_with_their_rights(tmp_path: Path) -> None:
+    """A link to a file that is not theirs leads nowhere, and what was to be run is not."""
+    account = Account(230_000, 230_000)
+    with open_folder() as folder:
+        theirs, secret = folder / "log", tmp_path / "secret"
+        secret.write_text("")
+        hand_over(theirs, account)
+        (theirs / "out").symlink_to(secret)
+        async with launcher("self") as made:
+            child = await made.spawn(
+                Spawn(["sh", "-c", "echo said"], ENVIRONMENT, output=str(theirs / "out"), user=account)
+            )
+            assert (await child.wait()).code != 0
+        assert secret.read_text() == ""

@@ -11,7 +11,14 @@ from magnetar.config.conformance import SETTINGS_TABLE, judge
 from magnetar.config.environment import read_environment
 from magnetar.config.errors import ConfigError
 from magnetar.config.layers import Layer, Layers
-from magnetar.config.magnetar import EmbeddedBrokerConfig, MagnetarConfig, RestartConfig
+from magnetar.config.magnetar import (
+    EmbeddedBrokerConfig,
+    LimitsConfig,
+    LogsConfig,
+    MagnetarConfig,
+    RestartConfig,
+    UsersConfig,
+)
 from magnetar.config.runtime_keys import OLDER_CONTAINERS, RUNTIME_CONFIGS, SETTINGS_KEY, MemoryLimit
 from magnetar.config.text import Document, parse
 from magnetar.config.worker import NOT_KEYS, WorkerConfig
@@ -25,6 +32,9 @@ _DEFAULTS, _OVERRIDES = "this command's default", "command line"
 _OWN_BLOCKS: dict[str | int, type[BaseModel]] = {
     "magnetar": MagnetarConfig,
     "restart": RestartConfig,
+    "limits": LimitsConfig,
+    "logs": LogsConfig,
+    "users": UsersConfig,
     "embeddedBroker": EmbeddedBrokerConfig,
     "kubernetes": KubernetesOptions,
     "podDisruptionBudget": DisruptionBudget,

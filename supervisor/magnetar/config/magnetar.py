@@ -1,14 +1,19 @@
 """Magnetar's own block of `functions_worker.yml`."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from magnetar.config.base import OwnKeys
 from magnetar.config.runtime_keys import RuntimeName
 from magnetar.config.server_keys import Port
 from magnetar.model.kubernetes_options import KubernetesOptions
+
+_WHOSE = re.compile(r"\*|[^/*\s]+(/[^/*\s]+){0,2}")
+_RANGE = re.compile(r"(\d{1,10})-(\d{1,10})", re.ASCII)
+_NO_USER = 2**32 - 1
 
 
 class RestartConfig(OwnKeys):
@@ -45,6 +50,38 @@ class LimitsConfig(OwnKeys):
     no_new_privileges: bool = True
 
 
+class UsersConfig(OwnKeys):
+    """Which users of this host instances run as; without any, as the worker's own."""
+
+    named: dict[str, str] = Field(default_factory=dict)
+    numbers: str = ""
+    per: Literal["function", "tenant"] = "function"
+
+    @field_validator("named")
+    @classmethod
+    def _names_are_of_functions(cls, named: dict[str, str]) -> dict[str, str]:
+        for name in named:
+            if not _WHOSE.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} is none of tenant, tenant/namespace, tenant/namespace/name and *: correct it"
+                )
+        return named
+
+    @field_validator("numbers")
+    @classmethod
+    def _numbers_are_a_range(cls, text: str) -> str:
+        found = _RANGE.fullmatch(text)
+        if text and (found is None or not 0 < int(found[1]) <= int(found[2]) < _NO_USER):
+            raise ValueError("give the first and the last number of users that nobody else has, e.g. 200000-265535")
+        return text
+
+    @property
+    def pool(self) -> range:
+        """The users that functions without a named one get, one each; empty without `numbers`."""
+        found = _RANGE.fullmatch(self.numbers)
+        return range(int(found[1]), int(found[2]) + 1) if found else range(0)
+
+
 class EmbeddedBrokerConfig(OwnKeys):
     """The broker that the worker brings along; a port of 0 is any free one, chosen at the start."""
 
@@ -70,6 +107,7 @@ class MagnetarConfig(OwnKeys):
     default_runtime: RuntimeName = "process"
     restart: RestartConfig = Field(default_factory=RestartConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    users: UsersConfig = Field(default_factory=UsersConfig)
     logs: LogsConfig = Field(default_factory=LogsConfig)
     stop_grace: float = Field(default=10, ge=0)
     start_timeout: float = Field(default=60, gt=0)
@@ -93,6 +131,14 @@ class MagnetarConfig(OwnKeys):
     def _stalls_are_seen_before_they_end(self) -> Self:
         if 0 < self.stall_timeout < self.stall_after:
             raise ValueError(f"stallTimeout {self.stall_timeout:g} is below stallAfter {self.stall_after:g}: raise it")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_built_as_the_worker(self) -> Self:
+        if self.build_from_source and (self.users.named or self.users.numbers):
+            raise ValueError(
+                "buildFromSource runs code of packages as the worker's user, which users keeps functions from: drop one"
+            )
         return self
 
     @model_validator(mode="after")

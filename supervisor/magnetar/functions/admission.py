@@ -63,6 +63,8 @@ def judge(context: FunctionsContext, config: FunctionConfig) -> tuple[FunctionCo
         allowed=context.settings.runtimes,
         default=context.settings.default_runtime,
     )
+    name = FunctionName(inferred.tenant or "", inferred.namespace or "", inferred.name or "")
+    settings.users.admit(name, runtime)
     if context.external is not None and runtime == context.external.name:
         context.external.admit(FunctionSpec(to_details(inferred), PackageLocationMetaData()))
     return inferred, runtime

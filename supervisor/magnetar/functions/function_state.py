@@ -12,9 +12,11 @@ from magnetar_instance.sqlite_state import SqliteState
 from magnetar.errors import KeyMissingError, NotReadyError, RefusedError, RequestError
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.owners import ensure_mine
+from magnetar.host_users import as_owner_of
 from magnetar.model.function_state import FunctionState
 from magnetar.model.names import FunctionName
 from magnetar.runtimes.choice import language_of
+from magnetar.runtimes.state_place import remove_own_state, state_directory
 
 T = TypeVar("T")
 
@@ -51,6 +53,7 @@ async def forget(context: FunctionsContext, name: FunctionName) -> None:
     with anyio.CancelScope(shield=True):
         try:
             await _use(context, name, lambda store: store.clear())
+            await anyio.to_thread.run_sync(remove_own_state, context.settings.data_directory, name)
         except RequestError as error:
             context.logger.warning("A deleted function's state stays.", function=name.fqfn, reason=str(error))
 
@@ -67,11 +70,11 @@ async def _demand_store(context: FunctionsContext, name: FunctionName) -> None:
 
 async def _use(context: FunctionsContext, name: FunctionName, work: Callable[[SqliteState], T]) -> T:
     def in_thread() -> T:
-        store = SqliteState(context.settings.state_directory, name.tenant, name.namespace, name.name)
-        with closing(store):
+        directory = state_directory(context.settings.data_directory, name)
+        with as_owner_of(directory), closing(SqliteState(directory, *name)) as store:
             return work(store)
 
     try:
         return await anyio.to_thread.run_sync(in_thread)
-    except StateError as error:
+    except (StateError, OSError) as error:
         raise RequestError(str(error)) from None

@@ -1,6 +1,6 @@
 """What the functions' service knows of the worker's config."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from magnetar_instance.proto.function import FunctionDetails
@@ -9,6 +9,7 @@ from magnetar.config.worker import WorkerConfig
 from magnetar.coordination.base import WorkerInfo
 from magnetar.model.runtime_options import parse_options
 from magnetar.packages.locations import UrlPolicy
+from magnetar.policy.users import UserPolicy, user_policy
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class FunctionsSettings:
     forwards_properties: bool = True
     pending: int = 1000
     trigger_timeout: float = 30.0
-    state_directory: Path = Path(".magnetar/state")
+    data_directory: Path = Path(".magnetar")
     keeps_tokens: bool = False
     makes_tokens: bool = False
+    users: UserPolicy = field(default_factory=UserPolicy)
 
     def runtime_of(self, details: FunctionDetails) -> str:
         """Return the runtime that a function asks for or gets."""
@@ -42,9 +44,10 @@ def functions_settings(config: WorkerConfig, port: int) -> FunctionsSettings:
         default_runtime=config.runtime,
         forwards_properties=config.forward_source_message_property,
         pending=config.max_pending_async_requests,
-        state_directory=config.state_directory,
+        data_directory=config.magnetar.data_directory.absolute(),
         keeps_tokens=config.authentication_enabled and config.magnetar.instance_credentials == "caller",
         makes_tokens=config.magnetar.embedded_broker is not None,
+        users=user_policy(config),
     )
 
 

@@ -4,6 +4,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
+from magnetar.host_users import as_owner_of
 from magnetar.log_files.head import Head, head_of
 from magnetar.log_files.names import Files, RotatedFile, files_of
 from magnetar.log_files.reading import decoded
@@ -25,14 +26,16 @@ class FollowedLog:
         self._at = 0
         self._rest = b""
         self._left = False
-        if self._open():
-            self._at += self._lines_size()
+        with as_owner_of(self._log.parent):
+            if self._open():
+                self._at += self._lines_size()
 
     def new_lines(self) -> list[str]:
         """Return the whole lines that were written since the last call, of at most 1 MiB."""
-        if self._file is None and not self._open():
-            return []
-        grown = self._grown()
+        with as_owner_of(self._log.parent):
+            if self._file is None and not self._open():
+                return []
+            grown = self._grown()
         self._at += len(grown)
         lines, newline, self._rest = (self._rest + grown).rpartition(b"\n")
         return list(self._sieve.of(decoded(lines + newline)))

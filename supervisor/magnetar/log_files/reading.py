@@ -7,6 +7,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
+from magnetar.host_users import as_owner_of
 from magnetar.log_files.head import Head, head_of
 from magnetar.log_files.names import Files, files_of
 from magnetar.log_files.records import Sieve, Wanted
@@ -21,9 +22,10 @@ def last_lines(log: Path, count: int, wanted: Wanted = Wanted()) -> list[str]:  
     """Return at most `count` last lines of those wanted, and no more than 16 MiB; none where there is no log."""
     if not count:
         return []
-    if wanted.everything:
-        return _settled(log, lambda: _last_of_all(log, count))
-    return _settled(log, lambda: _last_wanted(log, count, wanted))
+    with as_owner_of(log.parent):
+        if wanted.everything:
+            return _settled(log, lambda: _last_of_all(log, count))
+        return _settled(log, lambda: _last_wanted(log, count, wanted))
 
 
 def decoded(lines: bytes) -> list[str]:

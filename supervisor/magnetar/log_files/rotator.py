@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from structlog.stdlib import BoundLogger
 
+from magnetar.host_users import as_owner_of
 from magnetar.log_files.head import head_of
 from magnetar.log_files.policy import Growth, LogPolicy, next_look
 from magnetar.log_files.records import record_of
@@ -115,7 +116,8 @@ class LogRotator:
         seen = _Seen()
         for each in logs:
             try:
-                self._look_at(each, seen)
+                with as_owner_of(each.path.parent):
+                    self._look_at(each, seen)
             except (OSError, NotRotatableError) as problem:
                 seen.problems.append((each, str(problem)))
         return seen

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import anyio
 
+from magnetar.host_users import Account
 from magnetar.processes.child import Child
 from magnetar.processes.family import Family
 from magnetar.processes.watch import ExitStatus
@@ -33,7 +34,7 @@ class Spawn:
     """What to start: `environment` is complete; `descriptors` are handed over by the name that tells their number.
 
     `output` is the file that both standard streams are appended to; `record` one that `facts` are written to, with the
-    process's id, start time and boot, before the process is let go.
+    process's id, start time and boot, before the process is let go. Without a `user` it is this process's.
     """
 
     argv: Sequence[str]
@@ -44,6 +45,7 @@ class Spawn:
     facts: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     group: str | None = None
+    user: Account | None = None
     no_new_privileges: bool = False
     descriptors: Mapping[str, int] = field(default_factory=dict)
 
@@ -256,6 +258,7 @@ def _request(wanted: Spawn, parent: int, descriptors: Sequence[str]) -> dict[str
         "facts": dict(wanted.facts),
         "limits": dict(wanted.limits),
         "group": wanted.group,
+        "user": {"uid": wanted.user.uid, "gid": wanted.user.gid} if wanted.user else None,
         "no_new_privileges": wanted.no_new_privileges,
         "fds": descriptors,
     }

@@ -3,13 +3,16 @@
 import os
 from pathlib import Path
 
+from magnetar.host_users import as_owner_of
+
 _WINDOW = 16 * 1024
 
 
 def size_of(path: Path) -> int:
     """Return the size of a file in bytes, 0 when there is none."""
     try:
-        return path.stat().st_size
+        with as_owner_of(path.parent):
+            return path.stat().st_size
     except OSError:
         return 0
 
@@ -20,7 +23,7 @@ def last_lines(path: Path, count: int, *, since: int = 0, window: int = _WINDOW)
     Only the last `window` bytes are looked at.
     """
     try:
-        with path.open("rb") as file:
+        with as_owner_of(path.parent), path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             start = max(since if since <= end else 0, end - window)
             file.seek(start)

@@ -51,8 +51,7 @@ class Zygote:
                     await self._child.stop(_END_GRACE)
 
     def _wanted(self) -> Spawn:
-        argv = [sys.executable, "-P", "-m", _MODULE, "--fd", _DESCRIPTOR, "--reaper", "worker"]
-        argv += ["--spare-for", str(self._launcher.parent)]
+        argv = [sys.executable, "-P", "-m", _MODULE, "--fd", _DESCRIPTOR, "--reaper", "worker", "--spare"]
         descriptors = {_DESCRIPTOR: self._channel.their_descriptor, "stdout": 2, "stderr": 2}
         # What it forks shows this environment: by it strays are told from other processes.
         marked = {**self._environment, INSTANCE_MARKER: f"{self._launcher.mark}:zygote"}

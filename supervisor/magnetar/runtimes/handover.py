@@ -13,6 +13,7 @@ import psutil
 from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
 from magnetar.config.security_keys import CLEAR_TEXT_TOKEN
+from magnetar.host_users import Account
 from magnetar.runtimes.process.settings import Credentials
 
 TOKEN_PLUGIN = "org.apache.pulsar.client.impl.auth.AuthenticationToken"  # noqa: S105 - a name
@@ -44,8 +45,8 @@ def credentials_of(given: Credentials | None, auth: FunctionAuthenticationSpec |
     return given if token is None else replace(given, plugin=TOKEN_PLUGIN, parameters=f"token:{token}")
 
 
-def in_file(credentials: Credentials | None, file: Path) -> Credentials | None:
-    """Return the same credentials with a token in a file of its own, which is written. Raises OSError."""
+def in_file(credentials: Credentials | None, file: Path, account: Account | None = None) -> Credentials | None:
+    """Return the same credentials with a token in a file of its own, written for its user alone. Raises OSError."""
     if credentials is None or credentials.plugin not in _TOKEN_PLUGINS or not credentials.parameters:
         return credentials
     kind, colon, token = credentials.parameters.partition(":")
@@ -56,6 +57,8 @@ def in_file(credentials: Credentials | None, file: Path) -> Credentials | None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w") as opened:  # noqa: PTH123 - the descriptor has its mode from the beginning
         opened.write(token)
+        if account is not None:
+            os.fchown(descriptor, account.uid, account.gid)
     return replace(credentials, parameters=file.absolute().as_uri())
 
 

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 from magnetar_instance.proto.function import FunctionDetails
 
+from magnetar.host_users import Account, hand_over
 from magnetar.runtimes.base import InstanceSpec
 
 _FEW = 20
@@ -25,16 +26,21 @@ class PackageCopies:
         self._used: set[Path] = set()
         self._removals = anyio.CapacityLimiter(2)
 
-    def place(self, spec: InstanceSpec) -> Path:
-        """Return the copy, a hard link where that is possible. Raises OSError."""
+    def place(self, spec: InstanceSpec, account: Account | None = None) -> Path:
+        """Return the copy: an account's alone, or a hard link where that is possible. Raises OSError."""
         folder = self._free_folder(spec)
         _remove(folder)
         folder.mkdir(parents=True)
         copy = folder / spec.package.name
-        _link_or_copy(spec.package, copy)
+        self._used.add(folder)
+        if account is None:
+            _link_or_copy(spec.package, copy)
+        else:
+            shutil.copyfile(spec.package, copy)
         if spec.details.runtime == FunctionDetails.GO:
             copy.chmod(copy.stat().st_mode | 0o111)
-        self._used.add(folder)
+        if account is not None:
+            hand_over(folder, account)
         return copy
 
     def keep(self, copy: Path) -> None:

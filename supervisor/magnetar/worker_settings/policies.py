@@ -1,19 +1,17 @@
 """How instances are kept running."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.config.worker import WorkerConfig
+from magnetar.model.names import name_of
 from magnetar.model.runtime_options import parse_options
 from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
+from magnetar.policy.users import user_policy
 from magnetar.processes.home import Survival
 from magnetar.runtimes.choice import choose_runtime, language_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def survival(config: WorkerConfig) -> Survival | None:
@@ -38,10 +36,12 @@ def health_policy(config: WorkerConfig) -> HealthPolicy:
 
 def runtime_choice(config: WorkerConfig) -> Callable[[FunctionDetails], str]:
     """Return what names the runtime of a function, or raises RefusedError."""
-    allowed, default = config.magnetar.runtimes, config.runtime
+    allowed, default, users = config.magnetar.runtimes, config.runtime, user_policy(config)
 
     def choose(details: FunctionDetails) -> str:
         asked = parse_options(details.customRuntimeOptions).runtime
-        return choose_runtime(language_of(details), asked, allowed=allowed, default=default)
+        chosen = choose_runtime(language_of(details), asked, allowed=allowed, default=default)
+        users.admit(name_of(details), chosen)
+        return chosen
 
     return choose

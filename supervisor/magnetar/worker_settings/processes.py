@@ -11,6 +11,7 @@ from magnetar.config.worker import WorkerConfig
 from magnetar.log_files.policy import LogPolicy
 from magnetar.packages.environments import Environments, EnvironmentSettings
 from magnetar.packages.installer import Installer
+from magnetar.policy.users import user_policy
 from magnetar.processes.channel import Spawn
 from magnetar.processes.child import Child
 from magnetar.runtimes.choice import language_of
@@ -18,7 +19,7 @@ from magnetar.runtimes.process.go import GoLanguage
 from magnetar.runtimes.process.java import JavaLanguage
 from magnetar.runtimes.process.launch import Language
 from magnetar.runtimes.process.python import PythonLanguage
-from magnetar.runtimes.process.settings import LimitSettings, ProcessSettings
+from magnetar.runtimes.process.settings import LimitSettings, ProcessSettings, UserSettings
 from magnetar.runtimes.thread.settings import ThreadSettings
 from magnetar.worker_settings.java import java_settings
 from magnetar.worker_settings.policies import survival
@@ -59,6 +60,7 @@ def process_settings(
         zygote=config.magnetar.zygote,
         log_format=config.magnetar.logs.format,
         limits=LimitSettings(**config.magnetar.limits.model_dump()),
+        users=UserSettings(user_policy(config), config.magnetar.data_directory.absolute()),
         stop_grace=config.magnetar.stop_grace,
     )
 
@@ -130,5 +132,5 @@ def thread_settings(config: WorkerConfig, sign: Callable[[str], str] | None = No
         group_name=config.thread_runtime.thread_group_name,
         log_format=config.magnetar.logs.format,
         credentials=credentials(config, sign),
-        state_storage_url=state_address(config.state_directory),
+        data_directory=config.magnetar.data_directory.absolute(),
     )

@@ -28,7 +28,8 @@ def python_arguments(settings: ProcessSettings, spec: InstanceSpec, place: Place
     arguments += ["--logging_directory", str(settings.log_directory / "functions")]
     arguments += ["--logging_file", spec.details.name]
     arguments += ["--logging_config_file", settings.logging_config]
-    own = replace(settings, state_storage_url=settings.python_state_url or settings.state_storage_url)
+    state = place.state_url or settings.python_state_url or settings.state_storage_url
+    own = replace(settings, state_storage_url=state)
     return [*arguments, *common_arguments(own, spec, place, secrets_provider=settings.secrets_provider)]
 
 

@@ -43,6 +43,11 @@ class Confined:
             return f"killed: out of memory, it used {self.used // _MEBIBYTE} MiB and its resources.ram allow {allowed}"
         return ""
 
+    def remove(self) -> None:
+        """Remove its group, whose processes have ended."""
+        if self.group is not None:
+            self.group.remove()
+
     def exceeded(self, child: Child, used: int) -> None:
         """End the instance for the memory that it uses."""
         self.used = used
@@ -103,11 +108,7 @@ class Confinement:
         return {"fsize": disk} if self._settings.enforce and disk > 0 else {}
 
     def attend(self, confined: Confined | None, child: Child) -> Callable[[], None]:
-        """See to it that an instance keeps its limits; returns what ends that and removes its group."""
-        if confined is None:
-            return lambda: None
-        if confined.group is not None:
-            return confined.group.remove
-        if confined.limits.memory is None:
+        """See to it that an instance keeps its limits where no group does; returns what ends that."""
+        if confined is None or confined.group is not None or confined.limits.memory is None:
             return lambda: None
         return self._watch.watch(child.pid, confined.limits.memory, lambda used: confined.exceeded(child, used))

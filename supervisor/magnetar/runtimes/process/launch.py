@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from magnetar_instance.proto.function import FunctionDetails
 
+from magnetar.host_users import Account
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.last_words import Reader, plain
 from magnetar.runtimes.process.settings import Credentials
@@ -22,7 +23,8 @@ class Place:
     """What the runtime chose for one start; the ports are free on loopback.
 
     `package` is the instance's own copy of the code (executable for Go), removed when it ends. The directory of
-    `log_file` exists. `credentials` are what the instance shows the broker, without a secret in them.
+    `log_file` exists. `credentials` are what the instance shows the broker, without a secret in them. Where it runs as a
+    user of its own, that is `account`, and `home` and `state_url` are its function's own.
     """
 
     package: Path
@@ -30,6 +32,9 @@ class Place:
     metrics_port: int
     log_file: Path
     credentials: Credentials | None = None
+    account: Account | None = None
+    home: Path | None = None
+    state_url: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,11 @@ from magnetar.processes.channel import LauncherGoneError, Spawn, SpawnError
 from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
 from magnetar.processes.leftovers import INSTANCE_MARKER, kill_leftovers
-from magnetar.processes.ports import Ports
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError, Survivor
 from magnetar.runtimes.choice import language_of
-from magnetar.runtimes.handover import TOKEN_SUFFIX, credentials_of, in_file, remove_tokens_of_the_dead
-from magnetar.runtimes.log_place import place_of_log
-from magnetar.runtimes.package_copy import PackageCopies
+from magnetar.runtimes.handover import remove_tokens_of_the_dead
 from magnetar.runtimes.process.asking import Asking, Resumed, Voice
+from magnetar.runtimes.process.belongings import Estate
 from magnetar.runtimes.process.command import python_environment
 from magnetar.runtimes.process.confinement import Confined, Confinement
 from magnetar.runtimes.process.instance import Before, ProcessInstance
@@ -35,6 +33,7 @@ from magnetar.runtimes.process.settings import ProcessSettings
 from magnetar.runtimes.process.start import Start
 from magnetar.runtimes.process.stub import InstanceStub
 from magnetar.runtimes.process.survivors import Survivors
+from magnetar.runtimes.process.users import demand_reach
 from magnetar.runtimes.process.zygotes import Zygotes
 from magnetar.tasks import ServingTasks
 
@@ -69,13 +68,12 @@ class ProcessRuntime:
         self._launcher = launcher
         self._languages = languages
         self._log = logger or worker_logger()
-        self._copies = PackageCopies(settings.download_directory)
-        self._ports = Ports()
+        self._estate = Estate(settings)
         self._tasks = ServingTasks()
         self._http: httpx.AsyncClient
         self._zygotes: Zygotes
         self._confinement = Confinement(settings.limits, self._log)
-        self._survivors = Survivors(self._take_up, settings.stop_grace)
+        self._survivors = Survivors(self._take_up, self._estate.users.fits, settings.stop_grace)
 
     @property
     def zygote_pids(self) -> list[int]:
@@ -133,45 +131,37 @@ class ProcessRuntime:
     async def _begin(self, language: Language, spec: InstanceSpec, *, waits: bool) -> ProcessInstance:
         try:
             async with AsyncExitStack() as undo:
-                place = await self._place(spec, undo)
-                launch = language.launch(spec, place)
-                return await self._run(self._composed(spec, place, launch, waits=waits), launch, undo)
+                belongings = self._estate.of(spec)
+                undo.push_async_callback(belongings.remove)
+                place = await belongings.make()
+                launch = self._as_its_user(language.launch(spec, place), place)
+                start = self._composed(spec, place, launch, belongings.record, waits=waits)
+                return await self._run(start, launch, undo)
         except (OSError, SpawnError, LauncherGoneError) as problem:
             raise RuntimeStartError(f"the process could not be started: {problem}") from problem
 
-    async def _place(self, spec: InstanceSpec, undo: AsyncExitStack) -> Place:
-        log = place_of_log(self._settings.log_directory, spec.details, spec.instance_id)
-        package = self._copies.place(spec)
-        undo.push_async_callback(self._copies.remove, package)
-        port, metrics_port = ports = self._ports.take(2)
-        undo.callback(self._ports.give_back, ports)
-        token = self._beside(spec, TOKEN_SUFFIX)
-        undo.callback(token.unlink, missing_ok=True)
-        credentials = in_file(credentials_of(self._settings.credentials, spec.auth, spec.fqfn), token)
-        return Place(package, port, metrics_port, log, credentials)
+    def _as_its_user(self, launch: Launch, place: Place) -> Launch:
+        """Return a launch whose environment is its own user's, if it has one. Raises RuntimeStartError."""
+        demand_reach(launch, place)
+        if place.account is None:
+            return launch
+        name, home = place.account.name, place.account.home or str(place.home)
+        own = {"HOME": home, **({"USER": name, "LOGNAME": name} if name else {})}
+        return replace(launch, environment={**launch.environment, **own})
 
-    def _beside(self, spec: InstanceSpec, suffix: str) -> Path:
-        """Return where something about a start is kept while its process lives."""
-        return self._settings.records / f"{spec.details.name}-{spec.instance_id}-{spec.function_id}{suffix}"
-
-    def _composed(self, spec: InstanceSpec, place: Place, launch: Launch, *, waits: bool) -> Start:
-        record = self._beside(spec, ".json")
+    def _composed(self, spec: InstanceSpec, place: Place, launch: Launch, record: Path, *, waits: bool) -> Start:
         marker = f"{self._launcher.mark}:{spec.fqiid}:{spec.function_id}"
         return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
 
     async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
-        undo.callback(start.record.unlink, missing_ok=True)
         link = SupervisorLink(ping_every=_silence(launch)) if launch.linked else None
         if link is not None:
-            undo.push_async_callback(self._launcher.release, start.key)
-            undo.callback(link.close)
+            self._release_at_end(start, link, undo)
             await self._launcher.hold(start.key, link.descriptor)
-        confined = self._confinement.confine(start.spec.details, start.key)
+        confined = self._confined(start, undo)
         child = await self._spawn(start, launch, link, confined)
         # A process that was killed while it wrote its record left half of one.
         undo.callback(start.record.with_name(f"{start.record.name}.{child.pid}").unlink, missing_ok=True)
-        undo.callback(self._confinement.attend(confined, child))
-        undo.callback(self._kill_leftovers, start)
         if link is not None:
             link.close_theirs()
         return self._instance(start, launch, child, link, undo, confined)
@@ -179,24 +169,27 @@ class ProcessRuntime:
     async def _take_up(self, start: Start, child: Child) -> ProcessInstance:
         """Make an instance of a process that another worker started, with all that has to be undone at its end."""
         launch = self._relaunch(start)
-        ports = [start.place.port, start.place.metrics_port]
-        self._ports.hold(ports)
-        self._copies.keep(start.place.package)
         descriptor = await self._launcher.fetch(start.key) if start.linked else None
         async with AsyncExitStack() as undo:
-            undo.push_async_callback(self._copies.remove, start.place.package)
-            undo.callback(self._ports.give_back, ports)
-            undo.callback(start.record.unlink, missing_ok=True)
-            undo.callback(self._beside(start.spec, TOKEN_SUFFIX).unlink, missing_ok=True)
+            belongings = self._estate.of(start.spec)
+            undo.push_async_callback(belongings.remove)
+            belongings.keep(start.place)
             link = None
             if descriptor is not None:
                 link = SupervisorLink(socket.socket(fileno=descriptor), ping_every=_silence(launch))
-                undo.push_async_callback(self._launcher.release, start.key)
-                undo.callback(link.close)
-            confined = self._confinement.confine(start.spec.details, start.key)
-            undo.callback(self._confinement.attend(confined, child))
-            undo.callback(self._kill_leftovers, start)
+                self._release_at_end(start, link, undo)
+            confined = self._confined(start, undo)
             return self._instance(start, launch, child, link, undo, confined, adopted=True)
+
+    def _confined(self, start: Start, undo: AsyncExitStack) -> Confined | None:
+        confined = self._confinement.confine(start.spec.details, start.key)
+        if confined is not None:
+            undo.callback(confined.remove)
+        return confined
+
+    def _release_at_end(self, start: Start, link: SupervisorLink, undo: AsyncExitStack) -> None:
+        undo.push_async_callback(self._launcher.release, start.key)
+        undo.callback(link.close)
 
     def _relaunch(self, start: Start) -> Launch:
         """Return what is known of how a running process was launched; that it could not be launched now is no matter."""
@@ -217,6 +210,8 @@ class ProcessRuntime:
         *,
         adopted: bool = False,
     ) -> ProcessInstance:
+        undo.callback(self._confinement.attend(confined, child))
+        undo.callback(self._kill_leftovers, start)
         undo.callback(self._attend_log(launch, link))
         stub = InstanceStub(start.place.port)
         undo.push_async_callback(stub.close)
@@ -254,10 +249,13 @@ class ProcessRuntime:
             facts=start.facts(),
             limits=self._confinement.resource_limits(start.spec.details),
             group=str(confined.group.members) if confined and confined.group else None,
+            user=start.place.account,
             no_new_privileges=self._confinement.no_new_privileges,
             descriptors={} if link is None or link.theirs is None else {LINK_VARIABLE: link.theirs.fileno()},
         )
-        if self._settings.zygote and launch.forked_argv is not None:
+        # What a zygote imports it imports as the worker's user: no package of a function with another one may be among it.
+        alone = start.place.account is not None and start.spec.environment is not None
+        if self._settings.zygote and launch.forked_argv is not None and not alone:
             try:
                 return await self._zygotes.spawn(launch.environment, replace(wanted, argv=launch.forked_argv))
             except LauncherGoneError as problem:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from magnetar_instance.logs import LogFormat
 
+from magnetar.policy.users import UserPolicy
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -31,6 +33,14 @@ class LimitSettings:
     enforce: bool = False
     pids: int = 0
     no_new_privileges: bool = True
+
+
+@dataclass(frozen=True)
+class UserSettings:
+    """Who gets which user; `data` is the worker's data directory, where numbers given away are remembered."""
+
+    policy: UserPolicy = field(default_factory=UserPolicy)
+    data: Path = Path(".magnetar")
 
 
 @dataclass(frozen=True)
@@ -62,3 +72,4 @@ class ProcessSettings:
     stop_grace: float = 10.0
     log_format: LogFormat = "text"
     limits: LimitSettings = field(default_factory=LimitSettings)
+    users: UserSettings = field(default_factory=UserSettings)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from google.protobuf.message import DecodeError
 from magnetar_instance.proto.function import FunctionDetails
 
+from magnetar.host_users import Account
 from magnetar.processes.identity import Identity, read_record
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.instance import Before
@@ -43,6 +44,7 @@ class Start:
             "fingerprint": spec.fingerprint,
             "details": base64.b64encode(spec.details.SerializeToString()).decode(),
             "marker": self.marker,
+            "user": [place.account.uid, place.account.gid] if place.account else None,
             "log": str(place.log_file),
             "package": str(place.package),
             "grpcPort": place.port,
@@ -66,7 +68,9 @@ class Start:
             str(record["functionVersion"]),
             fingerprint=str(record["fingerprint"]),
         )
-        place = Place(package, int(record["grpcPort"]), int(record["metricsPort"]), Path(record["log"]))
+        account = Account(*record["user"]) if record.get("user") else None
+        ports = int(record["grpcPort"]), int(record["metricsPort"])
+        place = Place(package, *ports, Path(record["log"]), account=account)
         sizes = {Path(file): int(size) for file, size in record["sizes"].items()}
         before = Before(sizes, int(record["oomKills"]))
         return cls(spec, place, before, str(record["marker"]), path, bool(record["linked"]), bool(record["waits"]))

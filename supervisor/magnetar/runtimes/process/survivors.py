@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.processes.child import Child
 from magnetar.processes.launcher import Launcher
 from magnetar.runtimes.process.instance import ProcessInstance
+from magnetar.runtimes.process.launch import Place
 from magnetar.runtimes.process.start import Start, recorded
 from magnetar.runtimes.process.stub import InstanceStub
 
@@ -26,10 +28,14 @@ TakeUp = Callable[[Start, Child], Awaitable[ProcessInstance]]
 
 
 class Survivors:
-    """What was left, by the instances' names; `take_up` makes an instance of one, `grace` is what others have to end."""
+    """What was left, by the instances' names.
 
-    def __init__(self, take_up: TakeUp, grace: float) -> None:
+    `take_up` makes an instance of one that still `fits` this worker's settings; `grace` is what others have to end.
+    """
+
+    def __init__(self, take_up: TakeUp, fits: Callable[[Place, FunctionDetails], bool], grace: float) -> None:
         self._take_up = take_up
+        self._fits = fits
         self._grace = grace
         self._left: dict[str, list[Left]] = {}
 
@@ -58,12 +64,17 @@ class Survivors:
         kept = await _serving(left) if len(left) > 1 else left[0]
         async with anyio.create_task_group() as tasks:
             for other in left:
-                if other is not kept:
+                if other is not kept or not self._stays(kept):
                     tasks.start_soon(self._end, other)
+        if not self._stays(kept):
+            return None
         instance = await self._take_up(kept.start, kept.child)
         if kept.start.waits:
             instance.subscribe()
         return instance
+
+    def _stays(self, left: Left) -> bool:
+        return self._fits(left.start.place, left.start.spec.details)
 
     async def end(self, names: set[str]) -> None:
         """End whatever is left of these instances."""

@@ -10,18 +10,21 @@ from typing import Self
 
 import anyio
 from magnetar_instance.settings import ClientAuth, InstanceSettings
+from magnetar_instance.state import state_address
 from magnetar_instance.thread_output import ThreadOutput
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import RefusedError
 from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
+from magnetar.model.names import name_of
 from magnetar.runtimes.base import InstanceSpec, RuntimeStartError
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.handover import credentials_of
 from magnetar.runtimes.log_place import place_of_log
 from magnetar.runtimes.package_copy import PackageCopies
 from magnetar.runtimes.process.settings import Credentials
+from magnetar.runtimes.state_place import state_directory
 from magnetar.runtimes.thread.instance import ThreadInstance
 from magnetar.runtimes.thread.settings import ThreadSettings
 
@@ -133,8 +136,12 @@ class ThreadRuntime:
             cluster=settings.cluster_name,
             auth=_client_auth(credentials_of(settings.credentials, spec.auth, spec.fqfn)),
             secrets_provider=settings.secrets_provider,
-            state_storage_url=settings.state_storage_url,
+            state_storage_url=_state_of(settings.data_directory, spec),
         )
+
+
+def _state_of(data: Path | None, spec: InstanceSpec) -> str:
+    return "" if data is None else state_address(state_directory(data, name_of(spec.details)))
 
 
 def _client_auth(credentials: Credentials | None) -> ClientAuth:

@@ -23,5 +23,5 @@ class ThreadSettings:
     group_name: str = "Thread Function Container Group"
     credentials: Credentials | None = None
     secrets_provider: str = "secretsprovider.ClearTextSecretsProvider"
-    state_storage_url: str = ""
+    data_directory: Path | None = None
     log_format: LogFormat = "text"
