@@ -121,7 +121,7 @@ class Spawner:
     def _start(self, request: SpawnRequest) -> int:
         if not self._reaps:
             return self._fork_twice(lambda: self._child(request))
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
             self._child(replace(request, parent=self._pid))
         return pid
@@ -141,7 +141,7 @@ class Spawner:
     def _fork_twice(self, work: Callable[[], NoReturn]) -> int:
         """Fork a middle process that forks the child and leaves: the child goes to the nearest subreaper."""
         read, write = os.pipe2(os.O_CLOEXEC)
-        middle = os.fork()
+        middle = _fork()
         if middle == 0:
             with _leave_on_error():
                 child = os.fork()
@@ -310,6 +310,21 @@ def kill_all(pids: list[int]) -> None:
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(pid, signal.SIGKILL)
+
+
+def _fork() -> int:
+    """Fork; a SIGTERM that reaches the child before it has signals of its own waits in it, and ends it then.
+
+    A child has its parent's ways with signals at first: one that comes early would be ignored, and whoever sent it would wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
 class _leave_on_error(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a function where it is used

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from magnetar.host_users import Account, hand_over, why_not_changeable
 from magnetar.processes.launcher import Launcher, Spawn
@@ -68,6 +69,17 @@ async def test_a_kill_is_seen_with_its_signal(kind: str) -> None:
         child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
         os.kill(child.pid, signal.SIGKILL)
         assert await child.wait() == ExitStatus(signal=signal.SIGKILL)
+
+
+@both
+async def test_a_signal_right_after_the_fork_is_not_lost(kind: str) -> None:
+    """A process that has no group and no signals of its own yet hears SIGTERM as soon as it does."""
+    async with launcher(kind) as made:
+        for turn in range(30):
+            child = await made.spawn(Spawn(["sleep", "1000"], ENVIRONMENT))
+            for _ in range(turn % 5):
+                await anyio.lowlevel.checkpoint()
+            assert await child.stop(20) == ExitStatus(signal=signal.SIGTERM)
 
 
 @both

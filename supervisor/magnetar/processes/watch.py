@@ -44,10 +44,14 @@ def reap(pidfd: int) -> ExitStatus | None:
 def signal_group(pid: int, number: signal.Signals) -> None:
     """Send a signal to the process group that `pid` leads; an empty group is no error.
 
+    A process that was forked a moment ago leads none yet: the signal goes to it alone.
     Must be called before the leader is reaped: until then its number can't be given to another process.
     """
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+    with suppress(PermissionError):
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            signal_one(pid, number)
 
 
 def signal_one(pid: int, number: signal.Signals) -> None:
