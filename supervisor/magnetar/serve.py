@@ -26,8 +26,6 @@ def serve(config: WorkerConfig, form: Format) -> int:
 
     The first signal is polite, the second ends everything at once: instances die with the worker. Raises StartError.
     """
-    # gRPC's core tells of every closed connection on standard error unless it is told not to.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     log_to(sys.stderr)
     logger = worker_logger()
     for warning in config.warnings:

@@ -74,11 +74,12 @@ def test_a_function_from_its_file_to_its_end(magnetar: Program) -> None:
     config = magnetar.json("functions", "get", "--name", "echo")
     assert (config["className"], config["output"], config["parallelism"]) == ("echo", "echo-out", 2)
     assert magnetar.run("functions", "trigger", "--name", "echo", "--trigger-value", "hello").stdout == "hello!\n"
+    assert magnetar.run("functions", "invoke", "echo", "again").stdout == "again!\n"
     status = magnetar.json("functions", "getstatus", "--fqfn", name)
     assert (status["numInstances"], status["numRunning"]) == (2, 2)
-    assert sum(each["status"]["numSuccessfullyProcessed"] for each in status["instances"]) == 1
+    assert sum(each["status"]["numSuccessfullyProcessed"] for each in status["instances"]) == 2
     assert magnetar.json("functions", "status", "echo", "--instance-id", "1")["running"] is True
-    assert magnetar.json("functions", "stats", "echo")["processedSuccessfullyTotal"] == 1
+    assert magnetar.json("functions", "stats", "echo")["processedSuccessfullyTotal"] == 2
     assert magnetar.json("functions", "update", "--name", "echo", "--log-topic", "l", "--wait") == {"updated": name}
     running = {each["instance"]: each["phase"] for each in magnetar.json("top", "--interval", "0.2")}
     assert (running[f"{name}:0"], running[f"{name}:1"]) == ("running", "running")

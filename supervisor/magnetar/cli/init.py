@@ -51,7 +51,7 @@ def init(
     if not re.fullmatch(r"[A-Za-z_]\w*", module, re.ASCII):
         raise UsageError(f"{called!r} can't name a Python module: give --name with letters, digits and _")
     class_name = "".join(part.capitalize() for part in module.split("_")) or "Function"
-    files = _files(called, module, class_name if with_class else None)
+    files = template(called, module, class_name if with_class else None)
     if taken := [str(directory / each) for each in files if (directory / each).exists()]:
         raise UsageError(f"{' and '.join(taken)} would be overwritten: choose another directory or name")
     directory.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,8 @@ def init(
     )
 
 
-def _files(name: str, module: str, class_name: str | None) -> dict[str, str]:
+def template(name: str, module: str, class_name: str | None) -> dict[str, str]:
+    """Return the files of a small function by name: its code, and its config in `function.yml`."""
     code = _CLASS.format(class_name=class_name) if class_name else _FUNCTION.format()
     target = f"{module}.{class_name}" if class_name else module
     config = _CONFIG.format(name=name, module=module, target=target) + (_USER_CONFIG if class_name else "")

@@ -21,6 +21,8 @@ _INTERRUPTED = 130
 
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. What it prints goes out line by line: a reader of a pipe may wait for it."""
+    # gRPC's core tells of every closed connection on standard error unless it is told not to before it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:

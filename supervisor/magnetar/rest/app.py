@@ -3,11 +3,14 @@
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from magnetar.rest.answers import ALWAYS
+from magnetar.rest.api import Api
 from magnetar.rest.authenticate import AT_THE_ROOT, Authenticate
 from magnetar.rest.context import RestContext
-from magnetar.rest.errors import REFUSALS, add_error_handlers
+from magnetar.rest.errors import add_error_handlers
 from magnetar.rest.events_v1 import events_router
 from magnetar.rest.functions_v3 import builtins_router, functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
@@ -32,13 +35,14 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 
 def build_app(context: RestContext) -> FastAPI:
     """Return the application; what it is made of is opened and closed by whoever made it."""
-    app = FastAPI(
+    app = Api(
         title="Magnetar",
         version=version("magnetar"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=REFUSALS,
+        responses=ALWAYS,
+        authenticates=context.authentication is not None,
     )
     add_error_handlers(app, context.settings.scheme)
     if context.authentication is not None:
@@ -76,10 +80,15 @@ def build_app(context: RestContext) -> FastAPI:
     return app
 
 
-def _add_proxy(app: FastAPI, context: RestContext, proxy: BrokerProxy) -> None:
+def _add_proxy(app: Api, context: RestContext, proxy: BrokerProxy) -> None:
     async def broker(request: Request) -> Response:
         return await proxy(request)
 
+    async def ours(request: Request) -> Response:
+        raise HTTPException(405 if app.methods_at(request) else 404)
+
+    for path in ("/admin/v2/worker/{rest:path}", "/admin/v2/worker-stats/{rest:path}"):
+        app.add_api_route(path, ours, methods=_METHODS, include_in_schema=False)
     for path in ("/admin/v2/{rest:path}", "/admin/v3/packages/{rest:path}", "/lookup/{rest:path}"):
         app.add_api_route(
             path, broker, methods=_METHODS, include_in_schema=False, dependencies=[Depends(context.access.broker)]

@@ -4,31 +4,21 @@ from http import HTTPStatus
 from typing import Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from magnetar.errors import RequestError
 from magnetar.functions.owners import OwnedElsewhere
 from magnetar.logs import worker_logger
+from magnetar.rest.api import Api
 from magnetar.rest.refusal import reason
 
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
-class Reason(BaseModel):
-    """The body of every error."""
-
-    reason: str
-
-
-REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": Reason, "description": "refused, and why"}}
-"""What OpenAPI tells of errors; it stands for every status, the framework's 422 included, which is never sent."""
-
-
-def add_error_handlers(app: FastAPI, scheme: str) -> None:
+def add_error_handlers(app: Api, scheme: str) -> None:
     """Let an application answer errors as Pulsar does; redirects keep path and query and change the host."""
 
     async def refused(_: Request, error: Exception) -> Response:
@@ -39,7 +29,10 @@ def add_error_handlers(app: FastAPI, scheme: str) -> None:
         assert isinstance(error, HTTPException)
         if error.status_code in _NO_BODY:
             return Response(status_code=error.status_code)
-        return reason(error.status_code, _sentence(request, error), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := app.methods_at(request)):
+            headers["Allow"] = ", ".join(sorted(methods))
+        return reason(error.status_code, _sentence(request, error), headers)
 
     async def not_valid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from magnetar.errors import UnknownFunctionError
 from magnetar.functions.states import check_instance
 from magnetar.model.names import FunctionName, fqiid
+from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
 from magnetar.rest.event_follow import followed_here, followed_pods, here, of_kubernetes
 from magnetar.rest.paths import InstanceId, Named, P
@@ -22,7 +23,10 @@ Since = Annotated[int, Query(ge=0)]
 def events_router(context: RestContext) -> APIRouter:
     """Return the routes of events; to be included before those of instances, whose number would be `events`."""
     router = APIRouter(
-        prefix="/magnetar/v1/instances", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+        prefix="/magnetar/v1/instances",
+        tags=["magnetar"],
+        dependencies=[Depends(context.access.namespace)],
+        responses=OF_FUNCTION,
     )
 
     @router.get(f"{P}/events")

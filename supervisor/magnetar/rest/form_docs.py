@@ -8,7 +8,7 @@ _CONFIG = {
     "type": "string",
     "description": "the function's config in JSON",
     "contentMediaType": "application/json",
-    "contentSchema": {"$ref": "/magnetar/v1/schema/function"},
+    "contentSchema": {"$ref": "#/components/schemas/FunctionConfig"},
 }
 _STATE = {
     "type": "string",

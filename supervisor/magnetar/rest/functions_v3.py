@@ -5,6 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from magnetar.model import FunctionConfig
+from magnetar.model.stats import FunctionInstanceStatsData, FunctionStats
+from magnetar.model.status import FunctionInstanceStatusData, FunctionStatus
+from magnetar.rest.answers import ELSEWHERE, FORM, OF_FUNCTION, Answers, file_of, found, refusals
 from magnetar.rest.context import RestContext
 from magnetar.rest.form_docs import CREATE_FORM, TRIGGER_FORM, UPDATE_FORM
 from magnetar.rest.forms import done, form_of, submission_of
@@ -12,11 +16,17 @@ from magnetar.rest.paths import InstanceId, Named, P
 from magnetar.rest.state_v3 import add_state
 from magnetar.rest.upload import blocks, is_form
 
+_TRIGGERED: Answers = {
+    **file_of("text/plain"),
+    204: {"description": "done; the function has no output"},
+    **refusals(408, 413),
+}
+
 
 def functions_router(context: RestContext) -> APIRouter:
     """Return the routes of functions."""
     demands = [Depends(context.access.namespace)]
-    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"], dependencies=demands)
+    router = APIRouter(prefix="/admin/v3/functions", tags=["functions"], dependencies=demands, responses=OF_FUNCTION)
     # First, or the key `status` would be looked for among the instances.
     add_state(router, context)
     _add_changes(router, context)
@@ -52,13 +62,13 @@ def builtins_router(context: RestContext) -> APIRouter:
 def _add_changes(router: APIRouter, context: RestContext) -> None:
     functions = context.functions
 
-    @router.post(P, status_code=204, openapi_extra=CREATE_FORM)
+    @router.post(P, status_code=204, openapi_extra=CREATE_FORM, responses=FORM)
     async def create(name: Named, request: Request) -> Response:
         """Create a function from its config and package."""
         async with form_of(request, context, "data") as form:
             return done(await functions.create(name, submission_of(request, form)))
 
-    @router.put(P, status_code=204, openapi_extra=UPDATE_FORM)
+    @router.put(P, status_code=204, openapi_extra=UPDATE_FORM, responses=FORM)
     async def update(name: Named, request: Request) -> Response:
         """Change what the config names of a function, and its package where one is sent."""
         async with form_of(request, context, "data") as form:
@@ -104,13 +114,13 @@ def _add_states(router: APIRouter, context: RestContext) -> None:
         await functions.set_running(name, instance_id, running=False)
         return done()
 
-    @router.post(f"{P}/{{id}}/restart", status_code=204)
+    @router.post(f"{P}/{{id}}/restart", status_code=204, responses=ELSEWHERE)
     async def restart_instance(name: Named, instance_id: InstanceId) -> Response:
         """Restart one instance; redirects to the worker that has it."""
         await functions.restart_instance(name, instance_id)
         return done()
 
-    @router.post(f"{P}/trigger", openapi_extra=TRIGGER_FORM)
+    @router.post(f"{P}/trigger", openapi_extra=TRIGGER_FORM, responses=_TRIGGERED)
     async def trigger(name: Named, request: Request, topic: str | None = None) -> Response:
         """Send a message into a function and answer with what comes out: 204 for a function without output."""
         if is_form(request):
@@ -131,17 +141,17 @@ def _add_reports(router: APIRouter, context: RestContext) -> None:
         """List the names of a namespace's functions."""
         return functions.names(tenant, namespace)
 
-    @router.get(P)
+    @router.get(P, responses=found(FunctionConfig))
     async def get(name: Named) -> Response:
         """Return a function's config."""
         return JSONResponse(functions.get(name).to_json())
 
-    @router.get(f"{P}/status")
+    @router.get(f"{P}/status", responses=found(FunctionStatus))
     async def status(name: Named) -> Response:
         """Return the state of every instance."""
         return JSONResponse((await functions.status(name)).to_json())
 
-    @router.get(f"{P}/stats")
+    @router.get(f"{P}/stats", responses=found(FunctionStats))
     async def stats(name: Named) -> Response:
         """Return the figures of every instance and their sums."""
         return JSONResponse((await functions.stats(name)).to_json())
@@ -150,12 +160,12 @@ def _add_reports(router: APIRouter, context: RestContext) -> None:
 def _add_instance_reports(router: APIRouter, context: RestContext) -> None:
     functions = context.functions
 
-    @router.get(f"{P}/{{id}}/status")
+    @router.get(f"{P}/{{id}}/status", responses=found(FunctionInstanceStatusData) | ELSEWHERE)
     async def instance_status(name: Named, instance_id: InstanceId) -> Response:
         """Return the state of one instance; redirects to the worker that has it."""
         return JSONResponse((await functions.instance_status(name, instance_id)).to_json())
 
-    @router.get(f"{P}/{{id}}/stats")
+    @router.get(f"{P}/{{id}}/stats", responses=found(FunctionInstanceStatsData) | ELSEWHERE)
     async def instance_stats(name: Named, instance_id: InstanceId) -> Response:
         """Return the figures of one instance; redirects to the worker that has it."""
         return JSONResponse((await functions.instance_stats(name, instance_id)).to_json())

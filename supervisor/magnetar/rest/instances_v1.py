@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from magnetar.errors import UnknownFunctionError
 from magnetar.model.names import fqiid
+from magnetar.rest.answers import refusals
 from magnetar.rest.context import RestContext
 from magnetar.rest.paths import InstanceId, Named, P
 from magnetar.supervision.base import InstanceView
@@ -27,7 +28,7 @@ def instances_router(context: RestContext) -> APIRouter:
         seen = {each for each in spaces if await context.access.sees(request, *each)}
         return [view_to_json(view) for view in views if _namespace_of(view) in seen]
 
-    @router.get(f"{P}/{{id}}", dependencies=in_namespace)
+    @router.get(f"{P}/{{id}}", dependencies=in_namespace, responses=refusals(400, 404))
     async def instance(name: Named, instance_id: InstanceId) -> dict[str, Any]:
         """Return one instance of this worker."""
         return view_to_json(_view(context, fqiid(name.fqfn, instance_id)))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from magnetar.errors import NotReadyError, RefusedError
 from magnetar.functions.owners import OwnedElsewhere
 from magnetar.model.names import FunctionName
+from magnetar.rest.answers import ELSEWHERE, FORM
 from magnetar.rest.context import RestContext
 from magnetar.rest.form_docs import LEADER_FORM
 from magnetar.rest.forms import done, form_of
@@ -21,7 +22,7 @@ def leader_router(context: RestContext) -> APIRouter:
         prefix="/admin/v3/functions", tags=["functions"], dependencies=[Depends(context.access.super_user)]
     )
 
-    @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM)
+    @router.put(f"/leader{P}", status_code=204, openapi_extra=LEADER_FORM, responses=FORM | ELSEWHERE)
     async def leader(name: Named, request: Request) -> Response:
         """Take another worker's change of a function; redirects to the worker that leads."""
         await require_leader(context)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, status
 from magnetar_instance.log_level import LEVELS
 
 from magnetar.functions.log_level import read_level
+from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
 from magnetar.rest.paths import Named, P
 
@@ -13,7 +14,10 @@ from magnetar.rest.paths import Named, P
 def log_level_router(context: RestContext) -> APIRouter:
     """Return the route of log levels."""
     router = APIRouter(
-        prefix="/magnetar/v1/loglevel", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+        prefix="/magnetar/v1/loglevel",
+        tags=["magnetar"],
+        dependencies=[Depends(context.access.namespace)],
+        responses=OF_FUNCTION,
     )
 
     @router.put(P, status_code=status.HTTP_204_NO_CONTENT)

@@ -17,6 +17,7 @@ from magnetar.functions.owners import OwnedElsewhere
 from magnetar.functions.states import check_instance
 from magnetar.log_files.records import LEVELS, Sieve, Wanted, since_when
 from magnetar.model.names import FunctionName
+from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
 from magnetar.rest.log_follow import Window, event, followed, read_tail
 from magnetar.rest.paths import Named, P
@@ -29,7 +30,12 @@ _TAIL, _TAIL_FOLLOWED, _MAX_TAIL = 100, 10, 100_000
 
 def logs_router(context: RestContext) -> APIRouter:
     """Return the routes of logs."""
-    router = APIRouter(prefix="/magnetar/v1/logs", tags=["magnetar"], dependencies=[Depends(context.access.namespace)])
+    router = APIRouter(
+        prefix="/magnetar/v1/logs",
+        tags=["magnetar"],
+        dependencies=[Depends(context.access.namespace)],
+        responses=OF_FUNCTION,
+    )
 
     @router.get(P)
     async def logs(

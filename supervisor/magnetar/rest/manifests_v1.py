@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends
 
 from magnetar.errors import RefusedError
+from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
 from magnetar.rest.paths import Named, P
 
@@ -10,7 +11,10 @@ from magnetar.rest.paths import Named, P
 def manifests_router(context: RestContext) -> APIRouter:
     """Return the route of manifests."""
     router = APIRouter(
-        prefix="/magnetar/v1/manifests", tags=["magnetar"], dependencies=[Depends(context.access.namespace)]
+        prefix="/magnetar/v1/manifests",
+        tags=["magnetar"],
+        dependencies=[Depends(context.access.namespace)],
+        responses=OF_FUNCTION,
     )
 
     @router.get(P)

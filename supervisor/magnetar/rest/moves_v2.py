@@ -11,9 +11,13 @@ from starlette.responses import Response
 
 from magnetar.coordination.base import DrainStatus, WorkerInfo
 from magnetar.functions.owners import OwnedElsewhere
+from magnetar.rest.answers import ELSEWHERE, DrainProgress, found, refusals
 from magnetar.rest.context import RestContext
 from magnetar.rest.forms import done
 from magnetar.rest.leader_v3 import require_leader
+
+_REFUSED = refusals(400, 409, 412) | ELSEWHERE
+_PROGRESS = found(DrainProgress) | ELSEWHERE
 
 WorkerId = Annotated[str, Query(alias="workerId")]
 
@@ -29,21 +33,21 @@ def moves_router(context: RestContext, prefix: str) -> APIRouter:
 def _add_at_leader(router: APIRouter, context: RestContext) -> None:
     coordination = context.coordination
 
-    @router.put("/worker/rebalance", status_code=204)
+    @router.put("/worker/rebalance", status_code=204, responses=_REFUSED)
     async def rebalance() -> Response:
         """Spread the instances evenly over the workers."""
         await require_leader(context)
         await coordination.rebalance()
         return done()
 
-    @router.put("/worker/leader/drain", status_code=204)
+    @router.put("/worker/leader/drain", status_code=204, responses=_REFUSED)
     async def drain(worker_id: WorkerId) -> Response:
         """Move everything off a worker."""
         await require_leader(context)
         await coordination.drain(worker_id)
         return done()
 
-    @router.get("/worker/leader/drain")
+    @router.get("/worker/leader/drain", responses=_PROGRESS | refusals(400))
     async def drain_status(worker_id: WorkerId) -> dict[str, str]:
         """Tell how the drain of a worker is getting on."""
         await require_leader(context)
@@ -53,7 +57,7 @@ def _add_at_leader(router: APIRouter, context: RestContext) -> None:
 def _add_for_this_worker(router: APIRouter, context: RestContext) -> None:
     coordination = context.coordination
 
-    @router.put("/worker/drain", status_code=204)
+    @router.put("/worker/drain", status_code=204, responses=_REFUSED)
     async def drain_this() -> Response:
         """Move everything off this worker."""
         try:
@@ -63,7 +67,7 @@ def _add_for_this_worker(router: APIRouter, context: RestContext) -> None:
         await coordination.drain(context.functions.worker.worker_id)
         return done()
 
-    @router.get("/worker/drain")
+    @router.get("/worker/drain", responses=_PROGRESS)
     async def this_drain() -> Any:
         """Tell how the drain of this worker is getting on."""
         try:

@@ -6,12 +6,14 @@ from starlette.responses import FileResponse, Response
 
 from magnetar.errors import RefusedError
 from magnetar.packages.locations import location_of_path
+from magnetar.rest.answers import FORM, file_of, refusals
 from magnetar.rest.context import RestContext
 from magnetar.rest.form_docs import UPLOAD_FORM
 from magnetar.rest.forms import done, form_of
 from magnetar.rest.paths import Named, P
 
 _BINARY = "application/octet-stream"
+_FILE = file_of(_BINARY) | refusals(400, 404, 502)
 
 
 def packages_router(context: RestContext) -> APIRouter:
@@ -19,7 +21,13 @@ def packages_router(context: RestContext) -> APIRouter:
     access = context.access
     router = APIRouter(prefix="/admin/v3/functions", tags=["functions"])
 
-    @router.post("/upload", status_code=204, dependencies=[Depends(access.super_user)], openapi_extra=UPLOAD_FORM)
+    @router.post(
+        "/upload",
+        status_code=204,
+        dependencies=[Depends(access.super_user)],
+        openapi_extra=UPLOAD_FORM,
+        responses=FORM,
+    )
     async def upload(request: Request) -> Response:
         """Store a file under a path, `tenant/namespace/name/version` or a package's URL; what is there is replaced."""
         async with form_of(request, context, "data") as form:
@@ -29,13 +37,13 @@ def packages_router(context: RestContext) -> APIRouter:
             await context.packages.put(location_of_path(path), form.upload.path, form.upload.name)
         return done()
 
-    @router.get("/download", response_class=FileResponse, dependencies=[Depends(access.package_path)])
+    @router.get("/download", response_class=FileResponse, dependencies=[Depends(access.package_path)], responses=_FILE)
     async def download_path(path: str) -> Response:
         """Return what is stored under a path or at a package's URL."""
         location = PackageLocationMetaData(packagePath=location_of_path(path))
         return FileResponse(await context.packages.fetch(location), media_type=_BINARY)
 
-    @router.get(f"{P}/download", response_class=FileResponse, dependencies=[Depends(access.namespace)])
+    @router.get(f"{P}/download", response_class=FileResponse, dependencies=[Depends(access.namespace)], responses=_FILE)
     async def download(name: Named) -> Response:
         """Return the package of a function, source or sink as it was uploaded."""
         location = context.functions.any_metadata(name).packageLocation

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from magnetar.model import FunctionConfig
+from magnetar.rest.answers import FORM
 from magnetar.rest.context import RestContext
 from magnetar.rest.form_docs import UPDATE_FORM
 from magnetar.rest.forms import form_of, submission_of
@@ -15,7 +16,9 @@ def plan_router(context: RestContext) -> APIRouter:
     """Return the routes of plans and schemas."""
     router = APIRouter(prefix="/magnetar/v1", tags=["magnetar"])
 
-    @router.post(f"/plan{P}", dependencies=[Depends(context.access.namespace)], openapi_extra=UPDATE_FORM)
+    @router.post(
+        f"/plan{P}", dependencies=[Depends(context.access.namespace)], openapi_extra=UPDATE_FORM, responses=FORM
+    )
     async def plan(name: Named, request: Request) -> dict[str, Any]:
         """Tell what a create or update would change, field by field, and what becomes of the instances; change nothing.
 

@@ -9,6 +9,8 @@ from magnetar_instance.proto.function import Assignment
 
 from magnetar.coordination.base import WorkerInfo
 from magnetar.errors import NotReadyError, RequestError
+from magnetar.rest.answers import WorkerInfo as WorkerAnswer
+from magnetar.rest.answers import found
 from magnetar.rest.context import RestContext
 
 
@@ -28,12 +30,12 @@ def worker_router(context: RestContext, prefix: str) -> APIRouter:
 def _add_fleet(router: APIRouter, context: RestContext) -> None:
     coordination = context.coordination
 
-    @router.get("/worker/cluster")
+    @router.get("/worker/cluster", responses=found(list[WorkerAnswer]))
     async def cluster() -> list[dict[str, Any]]:
         """List the workers of the fleet."""
         return [_info(worker) for worker in await coordination.members()]
 
-    @router.get("/worker/cluster/leader")
+    @router.get("/worker/cluster/leader", responses=found(WorkerAnswer))
     async def leader() -> dict[str, Any]:
         """Return the worker that leads the fleet."""
         found = await coordination.leader()

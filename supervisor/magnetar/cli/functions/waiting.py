@@ -37,16 +37,17 @@ class Waiting:
         if self.wait or self.wait_timeout is not None:
             patience = _PATIENCE if self.wait_timeout is None else self.wait_timeout
             with _told() as tell:
-                ask(connection, lambda worker: _until_running(worker, name, instance, patience, tell))
+                ask(connection, lambda worker: until_running(worker, name, instance, patience, tell))
 
 
-async def _until_running(
+async def until_running(
     worker: "WorkerClient",
     name: "FunctionName",
     instance: int | None,
     patience: float,
     tell: "Callable[[str], None]",
 ) -> None:
+    """Wait for one instance or all; `tell` is called with what is waited for. Raises RequestError, also TimedOutError."""
     import anyio  # noqa: PLC0415 - keeps help quick
 
     pause, why = _SHORTEST, "no instance was started"
