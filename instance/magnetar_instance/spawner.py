@@ -315,7 +315,7 @@ def kill_all(pids: list[int]) -> None:
 def _fork() -> int:
     """Fork; a SIGTERM that reaches the child before it has signals of its own waits in it, and ends it then.
 
-    A child has its parent's ways with signals at first: one that comes early would be ignored, and whoever sent it would wait.
+    A child has its parent's ways with signals at first: one that comes early would be ignored.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     pid = -1
