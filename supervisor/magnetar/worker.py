@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 import anyio.to_thread
+from magnetar_instance.proto.function import FunctionMetaData
 from structlog.stdlib import BoundLogger
 
 from magnetar import worker_settings
@@ -28,6 +30,7 @@ from magnetar.health.readiness import Readiness
 from magnetar.health.worker_metrics import WorkerFigures, worker_text
 from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
+from magnetar.model.names import FunctionName
 from magnetar.packages.environments import Environments
 from magnetar.packages.store import PackageStore
 from magnetar.processes.launcher import Launcher
@@ -45,6 +48,7 @@ from magnetar.tasks import ServingTasks
 STEPS = ("processes", "broker", "coordination")
 _STARTS_PER_CORE = 4
 _SHORTEST_SWEEP = 10.0
+_DAY = 24 * 3600.0
 
 
 class Worker:
@@ -107,9 +111,9 @@ class Worker:
                 admin, self.config.magnetar.data_directory / "packages", url_policy(self.config)
             )
             external = await self._reach_kubernetes(stack)
-            self._environments = worker_settings.environments(self.config, launcher.spawn, self._environ)
-            await anyio.to_thread.run_sync(self._environments.sweep)
+            self._environments = worker_settings.environments(self.config, launcher.spawn, self._environ, self._lock_of)
             self.instances = await self._start_supervisor(stack, launcher, external)
+            await anyio.to_thread.run_sync(self._environments.sweep, self._environments_in_use())
             self.functions = FunctionsService(
                 self.coordination,
                 self.instances,
@@ -124,6 +128,7 @@ class Worker:
             )
             following = await stack.enter_async_context(ServingTasks())
             following.group.start_soon(self._follow, name="assignments")
+            following.group.start_soon(self._note_use, name="environments in use")
             if external is not None:
                 following.group.start_soon(self._sweep, external, name="sweep")
             self._started_ms = (time.monotonic() - self._began) * 1000
@@ -228,6 +233,20 @@ class Worker:
             if self._processes is not None:
                 await self._processes.end_unwanted(wanted)
             await self.coordination.changed(seen)
+
+    async def _lock_of(self, function: FunctionMetaData) -> bytes | None:
+        details = function.functionDetails
+        name = FunctionName(details.tenant, details.namespace, details.name)
+        return await self.packages.lock(name, function.packageLocation)
+
+    def _environments_in_use(self) -> frozenset[Path]:
+        return self._processes.environments if self._processes else frozenset()
+
+    async def _note_use(self) -> None:
+        """Note each day which environments are in use: what is not, for long, is removed when a worker starts."""
+        while True:
+            await anyio.sleep(_DAY)
+            await anyio.to_thread.run_sync(self._environments.touch, self._environments_in_use())
 
     async def _sweep(self, external: ExternalRuntime) -> None:
         """As the leader, remove what deleted functions left behind whose worker did not live to do it.

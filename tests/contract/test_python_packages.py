@@ -1,6 +1,7 @@
 """Python packages that ask for others, through the whole server; everything is installed from wheels made here."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 import psutil
 import pulsar
 import pytest
-from standalone import Standalone, standalone
+from standalone import Standalone, running, standalone
+from surviving import kill, surviving
 from wheels import archive, held_index, index, wheel
 
 SHOUTS = "import shouting\n\ndef process(input):\n    return shouting.shout(input)\n"
@@ -131,6 +133,23 @@ def test_a_directory_is_sent_whole_and_its_modules_collide_with_nothing(worker: 
     )
     assert done.returncode == 0, done.stderr
     assert said(worker, "collides") == "hello conf is mine instance is mine log is mine util is mine"
+
+
+@pytest.mark.timeout(180)
+def test_what_a_survivor_imports_from_stays(tmp_path: Path) -> None:
+    """An environment that was installed long ago is noted as used when its instance is adopted."""
+    url = index(tmp_path / "index", shouting("1.0"), LOUDNESS)
+    with surviving(tmp_path, keys={"functionRuntimeFactoryConfigs": {"pythonDependencyRepository": url}}) as worker:
+        assert send(worker, "kept", "kept.py", SCRIPT.format(""))[0] == 204
+        assert said(worker, "kept") == "HELLO! 1.0"
+        (note,) = (worker.data / "environments" / "installed").glob("*.used")
+        os.utime(note, (0, 0))
+        kill(worker)
+        worker.start()
+        running(worker, 1)
+        assert note.stat().st_mtime > 0
+        assert (note.with_suffix("") / "shouting.py").is_file()
+        assert not worker.instances()[0]["restarts"]
 
 
 @pytest.mark.timeout(120)

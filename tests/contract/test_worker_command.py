@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pulsar
 import pytest
 import yaml
 from magnetar_broker.testing import RunningBroker, running_broker
 from standalone import WorkerProcess
+from wheels import index, wheel
 
 ECHO = "def process(input):\n    return input\n"
 
@@ -85,6 +87,64 @@ def test_a_fleet_moves_the_instances_of_a_dead_worker(tmp_path: Path, broker: Ru
         for each in fleet:
             if each._process.poll() is None:
                 each.stop()
+
+
+PINNED = """\
+# /// script
+# dependencies = ["one"]
+# ///
+from importlib.metadata import version
+
+
+class Tell:
+    def process(self, input, context):
+        return f"{context.get_instance_id()} {version('one')}"
+"""
+
+
+@pytest.mark.timeout(180)
+def test_a_fleet_installs_what_one_worker_resolved(tmp_path: Path, broker: RunningBroker) -> None:
+    """The other worker, which would choose a later version by itself, runs with the same one, also after an update."""
+    wheels = [wheel("one", version, {"one.py": ""}) for version in ("1.0", "2.0")]
+    older, newer = index(tmp_path / "older", wheels[0]), index(tmp_path / "newer", *wheels)
+    fleet = [
+        worker(tmp_path, name, broker, functionRuntimeFactoryConfigs={"pythonDependencyRepository": url})
+        for name, url in (("one", older), ("two", newer))
+    ]
+    for each in fleet:
+        each.start()
+    try:
+        config = {"className": "function.Tell", "inputs": ["in"], "output": "out", "parallelism": 2}
+        assert fleet[0].create("echo", PINNED, config).status_code == 204
+        consumer = fleet[0].client.subscribe("out", "test")
+        producer = fleet[0].client.create_producer("in")
+        until_running(fleet[0], {"one": 1, "two": 1})
+        for _ in range(20):
+            producer.send(b"")
+        assert {consumer.receive(60_000).data() for _ in range(20)} == {b"0 1.0", b"1 1.0"}
+        path = "/admin/v3/functions/public/default/echo"
+        index(tmp_path / "older", wheels[1])
+        parts = {"functionConfig": (None, "{}", "application/json"), "data": ("function.py", PINNED + "# changed\n")}
+        assert fleet[1].http.put(path, files=parts, timeout=60).status_code == 204
+        until_answered(consumer, producer, {b"0 2.0", b"1 2.0"})
+        assert fleet[0].http.delete(path).status_code == 204
+        packages = httpx.get(f"{broker.admin_url}/admin/v3/packages/function/public/default/echo")
+        assert packages.status_code == 404, packages.text
+    finally:
+        for each in fleet:
+            each.stop()
+
+
+def until_answered(consumer: pulsar.Consumer, producer: pulsar.Producer, wanted: set[bytes]) -> None:
+    """Send until the last answers are those that are wanted."""
+    found: set[bytes] = set()
+    for _ in range(100):
+        for _ in range(10):
+            producer.send(b"")
+        found = {consumer.receive(60_000).data() for _ in range(10)}
+        if found == wanted:
+            return
+    raise AssertionError(f"{found}, not {wanted}")
 
 
 def until_running(asked: WorkerProcess, wanted: dict[str, int]) -> None:

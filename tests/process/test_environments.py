@@ -109,7 +109,34 @@ async def test_what_was_not_used_for_long_goes_when_a_worker_starts(tmp_path: Pa
         assert new is not None
         os.utime(old.with_suffix(".used"), (0, 0))
         before = new.stat().st_mtime_ns
+        await anyio.to_thread.run_sync(made.sweep, {old})
+        await anyio.to_thread.run_sync(made.sweep)
+        assert old.exists(), "what is in use is noted as used"
+        os.utime(old.with_suffix(".used"), (0, 0))
         await anyio.to_thread.run_sync(made.sweep)
         assert (old.exists(), new.exists()) == (False, True)
         assert await made.prepare(tmp_path / "f.zip", print) == new
         assert new.stat().st_mtime_ns == before
+
+
+async def test_what_another_worker_resolved_is_installed(tmp_path: Path) -> None:
+    """Whatever this one would choose by itself, unless it was resolved for something else."""
+    one, later = (wheel("one", version, {"one.py": ""}) for version in ("1.0", "2.0"))
+    code = package(tmp_path, "one")
+    async with environments(tmp_path / "there", EnvironmentSettings(repository=index(tmp_path / "old", one))) as there:
+        lock = await there.check(code, "f.zip")
+    assert lock is not None
+    foreign = lock.replace(lock.split()[4], b"0123")
+
+    async def versions(lock: bytes) -> list[str]:
+        async def find() -> bytes:
+            return lock
+
+        path = await here.prepare(code, print, find)
+        assert path is not None
+        return [each.name for each in path.glob("one-*.dist-info")]
+
+    settings = EnvironmentSettings(repository=index(tmp_path / "new", one, later))
+    async with environments(tmp_path / "here", settings) as here:
+        assert await versions(lock) == await versions(lock) == ["one-1.0.dist-info"]
+        assert await versions(foreign) == await versions(b"") == ["one-2.0.dist-info"]

@@ -1,6 +1,6 @@
 """Whether a config and its package can become a function on this worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +27,15 @@ MAX_PARALLELISM = 10_000
 
 @dataclass(frozen=True)
 class Package:
-    """A package that was judged: `location` when it is kept somewhere already, else it is to be stored."""
+    """A package that was judged: `location` when it is kept somewhere already, else it is to be stored.
+
+    `lock` is what its dependencies were resolved to.
+    """
 
     file: Path
     name: str
     location: PackageLocationMetaData | None = None
+    lock: bytes | None = None
 
 
 async def check_namespace(context: FunctionsContext, name: FunctionName) -> None:
@@ -84,12 +88,13 @@ async def judge_package(
         raise RefusedError(f"No Function {(config.jar or '').removeprefix(BUILTIN)} found: builtins need a jar here")
     else:
         return None
-    await look_into(context, package.file, package.name, config, runtime)
-    return package
+    return replace(package, lock=await look_into(context, package.file, package.name, config, runtime))
 
 
-async def look_into(context: FunctionsContext, file: Path, name: str, config: FunctionConfig, runtime: str) -> None:
-    """Raise RefusedError unless the file can be the function's package."""
+async def look_into(
+    context: FunctionsContext, file: Path, name: str, config: FunctionConfig, runtime: str
+) -> bytes | None:
+    """Raise RefusedError unless the file can be the function's package; returns what its dependencies were resolved to."""
     language, runs_here = config.runtime or "JAVA", runtime != "kubernetes"
     check = partial(check_package, file, name, config.class_name, language, runs_here=runs_here)
     await anyio.to_thread.run_sync(check)
@@ -98,7 +103,8 @@ async def look_into(context: FunctionsContext, file: Path, name: str, config: Fu
     elif runtime == "process":
         await anyio.to_thread.run_sync(context.admit, to_details(config), file)
         if language == "PYTHON":
-            await context.dependencies(file, name)
+            return await context.dependencies(file, name)
+    return None
 
 
 async def _from_url(context: FunctionsContext, url: str, class_name: str | None, language: str) -> Package:

@@ -21,8 +21,10 @@ from magnetar.supervision.base import LocalInstances
 
 Admission = Callable[[FunctionDetails, Path], None]
 """Raises RefusedError for a function, with its package, that the processes of this worker can't run."""
-DependencyCheck = Callable[[Path, str], Awaitable[None]]
-"""Raises the errors of requests for a Python package (its file, its name) whose dependencies can't be had."""
+DependencyCheck = Callable[[Path, str], Awaitable[bytes | None]]
+"""Raises the errors of requests for a Python package (its file, its name) whose dependencies can't be had.
+
+Returns what they were resolved to, to be kept with the package; None where it asks for nothing."""
 _NOT_FUNCTIONS = (FunctionDetails.SOURCE, FunctionDetails.SINK)
 
 

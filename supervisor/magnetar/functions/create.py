@@ -34,15 +34,16 @@ async def create(context: FunctionsContext, name: FunctionName, submission: Subm
     package = await judge_package(context, config, runtime, submission)
     if package is None:
         raise RefusedError("Function Package is not provided: send the code as data, or its address as url")
-    location = await place(context, name, 0, package)
+    location, unlocked = await place(context, name, 0, package)
     metadata = FunctionMetaData(
         functionDetails=to_details(config), packageLocation=location, version=0, createTime=int(time.time() * 1000)
     )
+    warnings += unlocked
     warnings += await keep_credentials(context, metadata, runtime, submission.token)
     try:
         await context.coordination.write(metadata)
     except OutOfDateError:
-        await discard(context, package, location)
+        await discard(context, name, package, location)
         raise _taken(name) from None
     context.logger.info("A function was created.", function=name.fqfn, runtime=runtime)
     return warnings
@@ -71,22 +72,32 @@ async def keep_credentials(
 
 async def place(
     context: FunctionsContext, name: FunctionName, version: int, package: Package
-) -> PackageLocationMetaData:
-    """Store a package unless it is kept somewhere already, and return where it is."""
-    return package.location or await context.packages.upload(name, version, package.file, package.name)
+) -> tuple[PackageLocationMetaData, tuple[str, ...]]:
+    """Store a package unless it is kept somewhere already, and its lock; returns where it is, and warnings."""
+    location = package.location or await context.packages.upload(name, version, package.file, package.name)
+    try:
+        if package.lock is not None:
+            await context.packages.keep_lock(name, location, package.lock)
+    except RequestError as error:
+        return location, (
+            f"each worker resolves what {package.name} asks for by itself, as no lock could be kept: {error}",
+        )
+    return location, ()
 
 
-async def discard(context: FunctionsContext, package: Package, location: PackageLocationMetaData) -> None:
+async def discard(
+    context: FunctionsContext, name: FunctionName, package: Package, location: PackageLocationMetaData
+) -> None:
     """Take back what `place` stored, after a write that is known not to have happened."""
     if package.location is None:
-        await delete_package(context, location)
+        await delete_package(context, name, location)
 
 
-async def delete_package(context: FunctionsContext, location: PackageLocationMetaData) -> None:
+async def delete_package(context: FunctionsContext, name: FunctionName, location: PackageLocationMetaData) -> None:
     """Delete a package that nobody uses any more; one that stays is logged, as the request has done its work."""
     with anyio.CancelScope(shield=True):
         try:
-            await context.packages.delete(location)
+            await context.packages.delete(name, location)
         except RequestError as error:
             context.logger.warning("A package could not be deleted.", package=location.packagePath, reason=str(error))
 

@@ -24,7 +24,7 @@ async def delete(context: FunctionsContext, name: FunctionName) -> None:
     changed.version += 1
     await context.coordination.delete(changed)
     context.logger.info("A function was deleted.", function=name.fqfn)
-    await delete_package(context, changed.packageLocation)
+    await delete_package(context, name, changed.packageLocation)
     await function_state.forget(context, name)
 
 

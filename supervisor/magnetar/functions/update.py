@@ -45,19 +45,21 @@ async def update(context: FunctionsContext, name: FunctionName, submission: Subm
     changed.CopyFrom(intended.before)
     changed.functionDetails.CopyFrom(to_details(intended.new))
     changed.version += 1
-    if intended.package:
-        changed.packageLocation.CopyFrom(await place(context, name, changed.version, intended.package))
     warnings = intended.warnings
+    if intended.package:
+        location, unlocked = await place(context, name, changed.version, intended.package)
+        changed.packageLocation.CopyFrom(location)
+        warnings += unlocked
     if submission.options.update_auth_data:
         warnings += await keep_credentials(context, changed, intended.runtime, submission.token)
     try:
         await context.coordination.write(changed)
     except OutOfDateError:
         if intended.package:
-            await discard(context, intended.package, changed.packageLocation)
+            await discard(context, name, intended.package, changed.packageLocation)
         raise
     if changed.packageLocation != intended.before.packageLocation:
-        await delete_package(context, intended.before.packageLocation)
+        await delete_package(context, name, intended.before.packageLocation)
     context.logger.info("A function was updated.", function=name.fqfn, version=changed.version)
     return warnings
 

@@ -16,17 +16,18 @@ import sys
 import sysconfig
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from magnetar_instance.proto.function import FunctionDetails
+from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData
 from magnetar_instance.requirements import Requirements, RequirementsError, requirements_of
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from magnetar.errors import NotReadyError, RefusedError
+from magnetar.packages.fleet_locks import FleetLock
 from magnetar.packages.installer import Installer, InstallerError, own_constraints
 
 _UNUSED = 30 * 24 * 3600.0
@@ -66,42 +67,70 @@ class _Lock:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.file.read_bytes() + _here().encode()).hexdigest()[:_SHORT]
+        return hashlib.sha256(self.file.read_bytes() + f"{_python()} {sys.prefix}".encode()).hexdigest()[:_SHORT]
+
+
+FindLock = Callable[[FunctionMetaData], Awaitable[bytes | None]]
+"""Returns the lock that was kept with a function's package, if there is one."""
+
+
+async def no_lock(_: FunctionMetaData) -> None:
+    """Stand for a worker without others."""
 
 
 class Environments:
     """Resolves and installs what packages ask for; each set is resolved and installed once, however many ask at a time."""
 
-    def __init__(self, directory: Path, installer: Installer, settings: EnvironmentSettings) -> None:
+    def __init__(
+        self, directory: Path, installer: Installer, settings: EnvironmentSettings, find_lock: FindLock = no_lock
+    ) -> None:
         self._locks = directory / "locks"
         self._installed = directory / "installed"
         self._work = directory / "work"
         self._installer = installer
         self._settings = settings
+        self._find_lock = find_lock
         self._busy: dict[str, anyio.Lock] = {}
 
-    async def check(self, code: Path, name: str) -> None:
-        """Resolve what a package named `name` asks for, without installing it.
+    async def check(self, code: Path, name: str) -> bytes | None:
+        """Resolve what a package named `name` asks for, without installing it; returns what workers are to install.
 
-        Raises RefusedError with the resolver's words, NotReadyError when an index does not answer in time.
+        None when it asks for nothing. Raises RefusedError with the resolver's words, NotReadyError when an index does not
+        answer in time.
         """
-        await self._resolved(code, name)
+        wanted = await anyio.to_thread.run_sync(_asked, code, name)
+        if wanted is None:
+            return None
+        lock = await self._resolved(code, name, wanted)
+        return await anyio.to_thread.run_sync(
+            lambda: FleetLock(lock.file.read_bytes(), _key(code, wanted), lock.offline).text
+        )
 
     async def for_function(
-        self, details: FunctionDetails, code: Path, installing: Callable[[str], None]
+        self, function: FunctionMetaData, code: Path, installing: Callable[[str], None]
     ) -> Path | None:
-        """Return what `prepare` does for a Python function, None for any other."""
-        return await self.prepare(code, installing) if details.runtime == FunctionDetails.PYTHON else None
+        """Return what `prepare` does for a Python function, by the lock of its fleet; None for any other."""
+        if function.functionDetails.runtime != FunctionDetails.PYTHON:
+            return None
+        return await self.prepare(code, installing, lambda: self._find_lock(function))
 
-    async def prepare(self, code: Path, installing: Callable[[str], None]) -> Path | None:
+    async def prepare(
+        self,
+        code: Path,
+        installing: Callable[[str], None],
+        find_lock: Callable[[], Awaitable[bytes | None]] | None = None,
+    ) -> Path | None:
         """Return the directory with what a package asks for, installed first if need be; None when it asks for nothing.
 
-        `installing` is told what is about to be installed. Raises as `check`.
+        `installing` is told what is about to be installed, `find_lock` asked for what `check` returned at create: by that
+        it is installed, unless this host has another Python or platform. Raises as `check`.
         """
-        found = await self._resolved(code, code.name)
-        if found is None:
+        wanted = await anyio.to_thread.run_sync(_asked, code, code.name)
+        if wanted is None:
             return None
-        wanted, lock = found
+        given = FleetLock.read(await find_lock() or b"") if find_lock else None
+        lock = await anyio.to_thread.run_sync(self._given, code, wanted, given) if given else None
+        lock = lock or await self._resolved(code, code.name, wanted)
         target = self._installed / await anyio.to_thread.run_sync(lambda: lock.digest)
         async with self._one_at_a_time(target.name):
             if not target.is_dir():
@@ -110,8 +139,18 @@ class Environments:
         _note_of_use(target).touch()
         return target
 
-    def sweep(self) -> None:
-        """Remove what has not been used for long, and what a worker that was killed left half done. Blocking."""
+    def touch(self, in_use: Collection[Path]) -> None:
+        """Note that environments are in use. Blocking."""
+        for target in in_use:
+            if target.parent == self._installed and target.is_dir():
+                _note_of_use(target).touch()
+
+    def sweep(self, in_use: Collection[Path] = ()) -> None:
+        """Remove what has not been used for long, and what a worker that was killed left half done. Blocking.
+
+        `in_use` are environments of instances that outlived the worker before this one.
+        """
+        self.touch(in_use)
         shutil.rmtree(self._work, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             for note in list(self._installed.glob(f"*{_USED}")):
@@ -119,23 +158,24 @@ class Environments:
                     shutil.rmtree(note.with_suffix(""), ignore_errors=True)
                     note.unlink()
 
-    async def _resolved(self, code: Path, name: str) -> tuple[Requirements, _Lock] | None:
-        wanted = await anyio.to_thread.run_sync(_read, code, name)
-        if wanted is None or not wanted.lines.strip():
-            return None
-        key = await anyio.to_thread.run_sync(self._key, code, wanted)
-        async with self._one_at_a_time(key):
-            found = self._known(key)
-            return wanted, found or await self._resolve(code, name, wanted, key)
-
-    def _key(self, code: Path, wanted: Requirements) -> str:
-        """Return the digest of all that decides what is chosen."""
+    async def _resolved(self, code: Path, name: str, wanted: Requirements) -> _Lock:
         indexes = self._settings.indexes(offline=not self._settings.install)
-        asked = hashlib.sha256(repr((wanted, indexes, own_constraints(), _here())).encode())
-        if wanted.wheels:
-            with zipfile.ZipFile(code) as archive:
-                asked.update(repr([archive.getinfo(each).CRC for each in wanted.wheels]).encode())
-        return asked.hexdigest()[:_SHORT]
+        key = await anyio.to_thread.run_sync(lambda: _key(code, wanted, indexes))
+        async with self._one_at_a_time(key):
+            return self._known(key) or await self._resolve(code, name, wanted, key)
+
+    def _given(self, code: Path, wanted: Requirements, given: FleetLock) -> _Lock | None:
+        """Lay down a lock that another worker may have made; None where it was made for something else. Blocking."""
+        if given.key != _key(code, wanted):
+            return None
+        content = hashlib.sha256(given.content).hexdigest()[:_SHORT]
+        lock = _Lock(self._lock_file(content, offline=given.offline), given.offline)
+        if not lock.file.is_file():
+            self._locks.mkdir(parents=True, exist_ok=True)
+            incoming = self._locks / f"{content}.{secrets.token_hex(4)}"
+            incoming.write_bytes(given.content)
+            incoming.rename(lock.file)
+        return lock
 
     def _known(self, key: str) -> _Lock | None:
         for offline in (True, False):
@@ -217,6 +257,21 @@ class Environments:
                 self._busy.pop(key, None)
 
 
+def _key(code: Path, wanted: Requirements, *indexes: object) -> str:
+    """Return the digest of what is asked for, by which Python and on which platform, and of which indexes. Blocking."""
+    asked = hashlib.sha256(repr((wanted, own_constraints(), _python(), *indexes)).encode())
+    if wanted.wheels:
+        with zipfile.ZipFile(code) as archive:
+            asked.update(repr([archive.getinfo(each).CRC for each in wanted.wheels]).encode())
+    return asked.hexdigest()[:_SHORT]
+
+
+def _asked(code: Path, name: str) -> Requirements | None:
+    """Return what a package asks for; None when that is nothing. Raises as `_read`."""
+    wanted = _read(code, name)
+    return wanted if wanted is not None and wanted.lines.strip() else None
+
+
 def _read(code: Path, name: str) -> Requirements | None:
     """Return what a package asks for. Raises RefusedError, also for another version of Python than this one."""
     try:
@@ -248,13 +303,13 @@ def _note_of_use(target: Path) -> Path:
     return target.with_suffix(_USED)
 
 
-def _here() -> str:
-    return f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {sys.prefix}"
+def _python() -> str:
+    return f"{sys.implementation.cache_tag} {sysconfig.get_platform()}"
 
 
 def refused_in_threads(code: Path, name: str) -> None:
     """Refuse a package that asks for others: all functions of the thread runtime share one set of them."""
-    wanted = _read(code, name)
-    if wanted is not None and wanted.lines.strip():
+    wanted = _asked(code, name)
+    if wanted is not None:
         asked = f"{name} asks for {wanted.lines.split()[0]!r} in {wanted.origin}"
         raise RefusedError(f"{asked}, which threads would share: use the process runtime")

@@ -14,9 +14,12 @@ from magnetar.errors import BrokerRefusedError, NotReadyError, RefusedError
 from magnetar.model.names import FunctionName
 from magnetar.packages.cache import PackageCache, digest_of
 from magnetar.packages.downloads import download
+from magnetar.packages.fleet_locks import lock_location, may_have_lock
 from magnetar.packages.locations import Kind, UrlPolicy, base_name, is_own, kind_of_location, local_path, own_location
 
 _CONFLICT = 409
+_GONE = 404
+_LOCK = "lock.txt"
 
 
 class PackageStore:
@@ -72,15 +75,46 @@ class PackageStore:
         name = location.originalFileName or base_name(path) or "package"
         async with self._one_at_a_time(path):
             if kind is Kind.PACKAGE:
-                return await self._from_broker(path, name)
+                return await self._from_broker(path, name, never_changes=is_own(path))
             return await self._from_url(kind, path, name)
 
-    async def delete(self, location: PackageLocationMetaData) -> None:
-        """Delete a package that `upload` stored; others are not this worker's to delete, and only forgotten here."""
+    async def delete(self, name: FunctionName, location: PackageLocationMetaData) -> None:
+        """Delete a package that `upload` stored, and its lock; other packages are only forgotten here."""
         path = location.packagePath
         await anyio.to_thread.run_sync(self._cache.forget, path)
         if is_own(path):
             await self._admin.delete_package(path)
+        if may_have_lock(location):
+            await self._delete_lock(lock_location(name, location))
+
+    async def keep_lock(self, name: FunctionName, location: PackageLocationMetaData, lock: bytes) -> None:
+        """Keep what a function's package was resolved to, in place of what is there.
+
+        Raises BrokerRefusedError or NotReadyError.
+        """
+        async with self._receiving() as file:
+            await anyio.to_thread.run_sync(file.write_bytes, lock)
+            await self.put(lock_location(name, location), file, _LOCK)
+
+    async def lock(self, name: FunctionName, location: PackageLocationMetaData) -> bytes | None:
+        """Return what `keep_lock` kept for a function's package; None where there is nothing, or no broker to ask for it."""
+        if not may_have_lock(location):
+            return None
+        place = lock_location(name, location)
+        try:
+            async with self._one_at_a_time(place):
+                file = await self._from_broker(place, _LOCK, never_changes=is_own(location.packagePath))
+        except (BrokerRefusedError, NotReadyError):
+            return None
+        return await anyio.to_thread.run_sync(file.read_bytes)
+
+    async def _delete_lock(self, place: str) -> None:
+        await anyio.to_thread.run_sync(self._cache.forget, place)
+        try:
+            await self._admin.delete_package(place)
+        except BrokerRefusedError as error:
+            if error.status != _GONE:
+                raise
 
     async def sweep(self, in_use: Collection[str]) -> None:
         """Remove from this host what was fetched from locations that no function has any more."""
@@ -96,10 +130,9 @@ class PackageStore:
             if not lock.statistics().tasks_waiting and not lock.locked():
                 self._fetching.pop(location, None)
 
-    async def _from_broker(self, location: str, name: str) -> Path:
+    async def _from_broker(self, location: str, name: str, *, never_changes: bool) -> Path:
         """Take it from the cache when its content can't have changed: what others uploaded may be replaced at its place."""
-        own = is_own(location)
-        found = await anyio.to_thread.run_sync(self._cache.find, location, name) if own else None
+        found = await anyio.to_thread.run_sync(self._cache.find, location, name) if never_changes else None
         if found is not None:
             return found
         async with self._receiving() as target:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData
+from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData, PackageLocationMetaData
 from structlog.stdlib import BoundLogger
 
 from magnetar.logs import worker_logger
@@ -16,7 +16,7 @@ from magnetar.supervision.desired import Desired
 from magnetar.supervision.rollouts import Rollouts
 
 
-async def no_environment(details: FunctionDetails, package: Path, installing: Callable[[str], None]) -> None:
+async def no_environment(function: FunctionMetaData, package: Path, installing: Callable[[str], None]) -> None:
     """Stand for a worker that installs nothing for its functions."""
 
 
@@ -39,7 +39,7 @@ class SupervisionContext:
     stop_grace: float
     start_timeout: float
     starts: anyio.CapacityLimiter
-    environment: Callable[[FunctionDetails, Path, Callable[[str], None]], Awaitable[Path | None]] = no_environment
+    environment: Callable[[FunctionMetaData, Path, Callable[[str], None]], Awaitable[Path | None]] = no_environment
     external: ExternalRuntime | None = None
     rollouts: Rollouts = field(default_factory=Rollouts)
     assigned: Callable[[str], bool] = lambda _: False

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-from magnetar_instance.proto.function import FunctionDetails
+from magnetar_instance.proto.function import FunctionMetaData
 
 from magnetar.errors import RefusedError, RequestError
 from magnetar.lifecycle import Event, Phase
@@ -237,7 +237,7 @@ class SupervisedInstance:
         parse_options(details.customRuntimeOptions)
         runtime = self._context.runtimes[self._context.choose(details)]
         package = await self._context.fetch(version.metadata.packageLocation)
-        environment = await self._environment(details, package) if runtime.name == "process" else None
+        environment = await self._environment(version.metadata, package) if runtime.name == "process" else None
         self._fetch_failures = 0
         ids = str(uuid.uuid4()), str(uuid.uuid4())
         auth = version.function.auth
@@ -245,14 +245,14 @@ class SupervisedInstance:
             details, version.instance_id, package, *ids, environment, version.fingerprint, auth
         )
 
-    async def _environment(self, details: FunctionDetails, package: Path) -> Path | None:
+    async def _environment(self, function: FunctionMetaData, package: Path) -> Path | None:
         """Return what a process is given to import from; while it is installed, that is what the instance waits for."""
         if self.record.running is not None:
-            found = await self._context.environment(details, package, self.record.remark)
+            found = await self._context.environment(function, package, self.record.remark)
             self.record.remark("")
             return found
         before = self.record.reason
-        found = await self._context.environment(details, package, self.record.explain)
+        found = await self._context.environment(function, package, self.record.explain)
         self.record.reason = before
         return found
 

@@ -9,7 +9,7 @@ from magnetar_instance.state import state_address
 
 from magnetar.config.worker import WorkerConfig
 from magnetar.log_files.policy import LogPolicy
-from magnetar.packages.environments import Environments, EnvironmentSettings
+from magnetar.packages.environments import Environments, EnvironmentSettings, FindLock, no_lock
 from magnetar.packages.installer import Installer
 from magnetar.policy.users import user_policy
 from magnetar.processes.channel import Spawn
@@ -90,11 +90,15 @@ def environment_settings(config: WorkerConfig) -> EnvironmentSettings:
 
 
 def environments(
-    config: WorkerConfig, spawn: Callable[[Spawn], Awaitable[Child]], environ: Mapping[str, str]
+    config: WorkerConfig,
+    spawn: Callable[[Spawn], Awaitable[Child]],
+    environ: Mapping[str, str],
+    find_lock: FindLock = no_lock,
 ) -> Environments:
     """Return what resolves and installs the packages that Python functions ask for."""
     directory = config.magnetar.data_directory.absolute() / "environments"
-    return Environments(directory, Installer(directory / "cache", spawn, environ), environment_settings(config))
+    installer = Installer(directory / "cache", spawn, environ)
+    return Environments(directory, installer, environment_settings(config), find_lock)
 
 
 def log_policy(config: WorkerConfig) -> LogPolicy:

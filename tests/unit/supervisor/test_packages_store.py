@@ -51,7 +51,7 @@ async def test_keeps_what_is_uploaded(admin: BrokerAdmin, code: Path, tmp_path: 
     for store in (here, there):
         fetched = await store.fetch(location)
         assert (fetched.name, fetched.read_bytes()) == ("hello.py", CODE)
-        await store.delete(location) if store is there else None
+        await store.delete(NAME, location) if store is there else None
     assert files(tmp_path / "there") == []
     with pytest.raises(BrokerRefusedError) as refused:
         await PackageStore(admin, tmp_path / "third").fetch(location)
@@ -66,9 +66,9 @@ async def test_keeps_each_content_once(admin: BrokerAdmin, code: Path, tmp_path:
     one, two = await store.fetch(first), await store.fetch(second)
     assert one != two
     assert one.stat().st_ino == two.stat().st_ino
-    await store.delete(first)
+    await store.delete(NAME, first)
     assert two.read_bytes() == CODE
-    await store.delete(second)
+    await store.delete(NAME, second)
     assert files(tmp_path / "cache") == []
 
 
@@ -238,3 +238,18 @@ def test_locations() -> None:
     assert not is_own("http://host/x@7-magnetar-0123456789ab")
     assert base_name("http://host/a/b%20c.py?x=1") == "b c.py"
     assert base_name(mine) == ""
+
+
+@pytest.mark.parametrize("path", ["", "https://example.org/hello.py"], ids=["own", "elsewhere"])
+async def test_keeps_a_lock_beside_a_package(admin: BrokerAdmin, code: Path, tmp_path: Path, path: str) -> None:
+    """Every worker reads what one has kept, wherever the package itself is, and it goes with the package."""
+    here, there = PackageStore(admin, tmp_path / "here"), PackageStore(admin, tmp_path / "there")
+    location = at(path) if path else await here.upload(NAME, 0, code, "hello.py")
+    assert await there.lock(NAME, location) is None
+    for lock in (b"one", b"two"):
+        await here.keep_lock(NAME, location, lock)
+    assert await there.lock(NAME, location) == await there.lock(NAME, location) == b"two"
+    await here.delete(NAME, location)
+    assert await here.lock(NAME, location) is None
+    with pytest.raises(BrokerRefusedError, match="does not exist"):
+        await admin.package_versions(f"function://{NAME.fqfn}")

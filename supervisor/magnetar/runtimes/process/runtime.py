@@ -1,6 +1,7 @@
 """The process runtime: each instance is a process of its own on this host."""
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -74,11 +75,17 @@ class ProcessRuntime:
         self._zygotes: Zygotes
         self._confinement = Confinement(settings.limits, self._log)
         self._survivors = Survivors(self._take_up, self._estate.users.fits, settings.stop_grace)
+        self._environments: Counter[Path] = Counter()
 
     @property
     def zygote_pids(self) -> list[int]:
         """The process ids of the zygotes that fork this runtime's instances."""
         return self._zygotes.pids
+
+    @property
+    def environments(self) -> frozenset[Path]:
+        """What instances import from beside their own code, those included that wait to be adopted."""
+        return frozenset(+self._environments) | self._survivors.environments
 
     async def __aenter__(self) -> Self:
         self._settings.records.mkdir(parents=True, exist_ok=True)
@@ -213,6 +220,7 @@ class ProcessRuntime:
         undo.callback(self._confinement.attend(confined, child))
         undo.callback(self._kill_leftovers, start)
         undo.callback(self._attend_log(launch, link))
+        undo.callback(self._hold(start.spec.environment))
         stub = InstanceStub(start.place.port)
         undo.push_async_callback(stub.close)
         voice: Voice
@@ -270,6 +278,13 @@ class ProcessRuntime:
             return lambda: None
         reopen = partial(link.send, "reopen-log") if link and launch.rotation == "reopen" else None
         return self._rotator.attend(launch.output, reopen)
+
+    def _hold(self, environment: Path | None) -> Callable[[], None]:
+        """Count an environment as in use; returns what ends that."""
+        if environment is None:
+            return lambda: None
+        self._environments[environment] += 1
+        return partial(self._environments.subtract, (environment,))
 
     def _kill_leftovers(self, start: Start) -> None:
         left = kill_leftovers(self._launcher.parent, start.marker, known=self._launcher.family.pids)

@@ -47,6 +47,7 @@ class Start:
             "user": [place.account.uid, place.account.gid] if place.account else None,
             "log": str(place.log_file),
             "package": str(place.package),
+            "environment": str(spec.environment or ""),
             "grpcPort": place.port,
             "metricsPort": place.metrics_port,
             "linked": self.linked,
@@ -66,6 +67,7 @@ class Start:
             package,
             str(record["functionId"]),
             str(record["functionVersion"]),
+            environment=Path(record["environment"]) if record.get("environment") else None,
             fingerprint=str(record["fingerprint"]),
         )
         account = Account(*record["user"]) if record.get("user") else None

@@ -56,6 +56,12 @@ class Survivors:
         """The instances of which something is left."""
         return set(self._left)
 
+    @property
+    def environments(self) -> set[Path]:
+        """What they import from beside their own code."""
+        found = (each.start.spec.environment for left in self._left.values() for each in left)
+        return {each for each in found if each is not None}
+
     async def adopt(self, fqiid: str) -> ProcessInstance | None:
         """Return the one process of an instance; of two, which an update under way had, the one that serves stays."""
         left = self._left.pop(fqiid, [])
