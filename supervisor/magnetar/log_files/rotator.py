@@ -1,10 +1,14 @@
-"""The task that rotates the logs of running instances. It is the timer `log rotation` of the documentation."""
+"""The task that rotates the logs of running instances.
+
+It is the timer `log rotation` of the documentation, which stands still while all logs are quiet.
+"""
 
 import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +20,7 @@ from structlog.stdlib import BoundLogger
 from magnetar.host_users import as_owner_of
 from magnetar.log_files.head import head_of
 from magnetar.log_files.policy import Growth, LogPolicy, next_look
+from magnetar.log_files.quiet import QuietLogs
 from magnetar.log_files.records import record_of
 from magnetar.log_files.rotation import (
     NotRotatableError,
@@ -29,6 +34,8 @@ from magnetar.tasks import ServingTasks
 
 Reopen = Callable[[], None]
 _FIRST_LINE = 512
+_SOON = 0.25
+"""Seconds from the kernel's word that a quiet log is written to until it is looked at: its growth by then is its rate."""
 
 
 @dataclass
@@ -40,6 +47,7 @@ class _Attended:
     growth: Growth | None = None
     looked_at: float = 0.0
     shape: tuple[int, int] = (0, 0)
+    quiet: bool = False
     begun: tuple[tuple[int, int], float] = ((0, -1), 0.0)
     problem: str = ""
 
@@ -54,17 +62,19 @@ class _Seen:
 
 
 class LogRotator:
-    """Rotates logs while it is entered; looks at their sizes as often as the fastest of them makes it necessary.
+    """Rotates logs while it is entered; looks at the sizes of those that grow, as often as the fastest makes it necessary.
 
-    The kernel could tell of each write (inotify), at a price that grows with what is written; a look at a hundred quiet logs
-    every two seconds costs nothing that can be measured.
+    The kernel could tell of each write, at a price that grows with what is written. So it is asked only to tell when a log
+    that has stopped growing is written to again: while all are quiet, nothing is done.
     """
 
     def __init__(self, policy: LogPolicy, logger: BoundLogger) -> None:
         self._policy = policy
         self._log = logger
         self._attended: dict[Path, _Attended] = {}
-        self._some = anyio.Event()
+        self._quiet = QuietLogs()
+        self._due = inf
+        self._waiting = anyio.CancelScope()
         self._tasks = ServingTasks()
 
     async def __aenter__(self) -> Self:
@@ -81,7 +91,9 @@ class LogRotator:
         """Rotate a log from now on that one more writer has; returns what ends that."""
         attended = self._attended.setdefault(log, _Attended(log))
         attended.writers.append(reopen)
-        self._some.set()
+        if self._due == inf:
+            self._look_in(0)
+            self._waiting.cancel()
 
         def forget() -> None:
             attended.writers.remove(reopen)
@@ -91,14 +103,27 @@ class LogRotator:
         return forget
 
     async def _run(self) -> None:
-        while True:
-            if not self._attended:
-                self._some = anyio.Event()
-                await self._some.wait()
-            seen = await anyio.to_thread.run_sync(self._look, list(self._attended.values()))
-            self._tell(seen)
-            growths = [each.growth for each in self._attended.values() if each.growth is not None]
-            await anyio.sleep(next_look(self._policy, growths) * random.uniform(0.9, 1.0))  # noqa: S311
+        with self._quiet:
+            while True:
+                await self._until_due()
+                growing = [each for each in self._attended.values() if not each.quiet]
+                seen = await anyio.to_thread.run_sync(self._look, growing)
+                self._tell(seen)
+                growths = [each.growth or Growth(0) for each in self._attended.values() if not each.quiet]
+                self._look_in(next_look(self._policy, growths) if growths else inf)
+
+    def _look_in(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds * random.uniform(0.9, 1.0)  # noqa: S311
+
+    async def _until_due(self) -> None:
+        """Wait for the next look; what the kernel tells of is looked at soon."""
+        while (left := self._due - time.monotonic()) > 0:
+            changed: set[Path] = set()
+            with anyio.move_on_after(left) as self._waiting:
+                changed = await self._quiet.changed()
+            for log in [each for each in self._attended.values() if each.quiet and each.path in changed]:
+                log.quiet, log.looked_at = False, time.monotonic()
+                self._due = min(self._due, log.looked_at + _SOON)
 
     def _tell(self, seen: _Seen) -> None:
         for reopen in seen.to_reopen:
@@ -133,16 +158,21 @@ class LogRotator:
             return
         shape, log.shape = log.shape, (stat.st_ino, stat.st_size)
         if log.growth is not None and shape == log.shape and not self._policy.max_age:
-            log.growth, log.looked_at = (
-                Growth(log.growth.size),
-                time.monotonic(),
-            )  # most logs are quiet most of the time: a look is one call
+            log.growth, log.looked_at = Growth(log.growth.size), time.monotonic()
+            log.quiet = self._rests(log)
             return
         now, size = time.monotonic(), size_of_lines(log.path)
         before, passed = log.growth or Growth(size), now - log.looked_at
         log.growth, log.looked_at = Growth(size, max(size - before.size, 0) / passed if passed else 0.0), now
         if self._policy.is_due(size, self._age(log)):
             self._rotate(log, log.growth, seen)
+
+    def _rests(self, log: _Attended) -> bool:
+        """Whether the kernel will tell when a log is written to again; it was not since it was looked at."""
+        if not self._quiet.watch(log.path):
+            return False
+        stat = log.path.stat()
+        return log.shape == (stat.st_ino, stat.st_size)
 
     def _rotate(self, log: _Attended, growth: Growth, seen: _Seen) -> None:
         writers = list(log.writers)

@@ -1,10 +1,9 @@
 """The socket pair between the supervisor and one Python instance of ours: lines of JSON in both directions."""
 
 import json
-import random
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -13,28 +12,37 @@ from magnetar.runtimes.base import BootFailed, Notice, Prepared, Progress, Pulse
 
 _LIMIT = 1 << 20
 """Bytes that a line may have; what is longer ends the reading: no instance of ours says so much."""
-_ANSWER_DEADLINE = 5.0
+ANSWER_DEADLINE = 5.0
+"""Seconds that an instance has to answer a ping."""
 _COUNTS = ("received", "processed")
 
 
 class SupervisorLink:
     """The supervisor's end; the instance's end is handed to the child and closed here once it was spawned.
 
-    `ours` is the end of a link that another worker made. An idle instance that said nothing for `ping_every` seconds is
-    pinged: its event loop answers, unless the whole process hangs. One that works is let be: it may hold the interpreter.
+    Whoever made it reads it (`hear`) and pings it by turns; `watched` is called when that begins to be wanted, `closing`
+    before the descriptor is closed. One that works on messages is not pinged: it may hold the interpreter.
     """
 
-    def __init__(self, ours: socket.socket | None = None, *, ping_every: float | None = None) -> None:
-        self.theirs: socket.socket | None = None
-        if ours is None:
-            ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(
+        self,
+        ours: socket.socket,
+        theirs: socket.socket | None,
+        *,
+        watched: Callable[[], None],
+        closing: Callable[["SupervisorLink"], None],
+    ) -> None:
+        self.theirs = theirs
         self._ours = ours
         self._ours.setblocking(False)  # noqa: FBT003
-        self._read_by_someone = False
+        self._tell_watched = watched
+        self._tell_closing = closing
         self._unread = b""
-        self._ping_every = ping_every
-        self._watched = self._working = self._pinged = self._silent = False
-        self._said = b""
+        self._heard: deque[Notice] = deque()
+        self._news = anyio.Event()
+        self._over = self._watched = self._working = self._spoke = self._silent = False
+        self.pinged_at: float | None = None
+        """When it was pinged; None once something was heard."""
 
     @property
     def descriptor(self) -> int:
@@ -48,28 +56,23 @@ class SupervisorLink:
 
     def close(self) -> None:
         """Close both ends; whoever iterates `notices` still gets what was said before."""
-        self.close_theirs()
-        if not self._read_by_someone:
-            self._unread += self._pending()
-            self._ours.close()
-            return
-        with suppress(OSError):
-            self._ours.shutdown(socket.SHUT_RDWR)
+        while self.hear():
+            pass
+        self._end()
 
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield what the instance says of itself, until it has ended or the link is closed."""
-        self._read_by_someone = True
         try:
-            async for chunk in self._chunks():
-                if (pulse := self._pulse(answered=bool(chunk))) is not None:
-                    yield pulse
-                for notice in self._read(chunk):
-                    yield notice
+            while True:
+                while self._heard:
+                    yield self._heard.popleft()
+                if self._over:
+                    return
+                self._news = anyio.Event()
+                await self._news.wait()
         finally:
             # Not emptied: where another worker goes on with the link, it reads what was not read here.
-            self._read_by_someone = False
-            self.close_theirs()
-            self._ours.close()
+            self._end()
 
     def send(self, command: str, **fields: object) -> None:
         """Send a command; an instance that has ended, or whose socket is full, does not get it."""
@@ -78,55 +81,45 @@ class SupervisorLink:
         except OSError:
             return
 
-    def _pending(self) -> bytes:
-        """Return what was said and not read, at once."""
-        said = b""
-        with suppress(OSError):
-            while len(said) < _LIMIT and (chunk := self._ours.recv(65536)):
-                said += chunk
-        return said
-
     def watch(self) -> None:
-        """Ping it from now on when it is silent: it is subscribed."""
-        self._watched = self._ping_every is not None
+        """Have it pinged from now on when it is silent: it is subscribed."""
+        self._watched = True
+        self._tell_watched()
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        """Yield what is said; nothing is what a silence of an instance that is watched comes to."""
-        buffered, self._unread = self._unread, b""
-        yield buffered
-        while self._ours.fileno() >= 0 and len(self._unread) < _LIMIT:
-            with anyio.move_on_after(self._patience):
-                await anyio.wait_readable(self._ours)
-                try:
-                    chunk = self._ours.recv(65536)
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    return
-                if not chunk:
-                    return
-                self._said = chunk
-            said, self._said = self._said, b""
-            yield said
+    def take_turn(self, now: float) -> bool:
+        """Ping it, if it is idle and has told nothing since its last turn; returns whether that was done."""
+        spoke, self._spoke = self._spoke, False
+        if not self._watched or spoke or self._working or self.pinged_at is not None:
+            return False
+        self.pinged_at = now
+        self.send("ping")
+        return True
 
-    @property
-    def _patience(self) -> float | None:
-        if not self._watched or self._working or self._ping_every is None:
-            return None
-        return _ANSWER_DEADLINE if self._pinged else self._ping_every * random.uniform(0.9, 1.0)  # noqa: S311
+    def miss(self) -> None:
+        """Tell that a ping was not answered in time."""
+        self._silent = True
+        self._say(Pulse(f"it did not answer within {ANSWER_DEADLINE:g} s"))
 
-    def _pulse(self, *, answered: bool) -> Pulse | None:
-        """Ping an instance that is silent; returns what that tells of its health, if it is news."""
-        was_pinged, was_silent = self._pinged, self._silent
-        self._pinged = self._watched and not answered
-        self._silent = self._pinged and was_pinged
-        if self._pinged:
-            self.send("ping")
-        if self._silent:
-            return Pulse(f"it did not answer within {_ANSWER_DEADLINE:g} s")
-        return Pulse() if was_silent else None
+    def hear(self) -> bool:
+        """Take what was said, a part of it if it is much; returns whether there was something."""
+        if self._over:
+            return False
+        try:
+            chunk = self._ours.recv(65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            chunk = b""
+        if not chunk or len(self._unread) >= _LIMIT:
+            self._end()
+            return False
+        self._take(chunk)
+        return True
 
-    def _read(self, chunk: bytes) -> Iterator[Notice]:
+    def _take(self, chunk: bytes) -> None:
+        was_silent, self._silent, self.pinged_at = self._silent, False, None
+        if was_silent:
+            self._say(Pulse())
         *lines, self._unread = (self._unread + chunk).split(b"\n")
         for line in lines:
             try:
@@ -139,7 +132,21 @@ class SupervisorLink:
             elif isinstance(notice, Progress):
                 self._working = notice.received > notice.processed
             if notice is not None:
-                yield notice
+                self._spoke = True
+                self._say(notice)
+
+    def _say(self, notice: Notice) -> None:
+        self._heard.append(notice)
+        self._news.set()
+
+    def _end(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._tell_closing(self)
+        self.close_theirs()
+        self._ours.close()
+        self._news.set()
 
 
 def _notice(message: dict[str, Any]) -> Notice | None:

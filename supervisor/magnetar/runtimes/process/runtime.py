@@ -28,8 +28,9 @@ from magnetar.runtimes.process.belongings import Estate
 from magnetar.runtimes.process.command import python_environment
 from magnetar.runtimes.process.confinement import Confined, Confinement
 from magnetar.runtimes.process.instance import Before, ProcessInstance
-from magnetar.runtimes.process.launch import Language, Launch, Place
+from magnetar.runtimes.process.launch import Language, Launch, Place, health_interval
 from magnetar.runtimes.process.link import SupervisorLink
+from magnetar.runtimes.process.links import Links
 from magnetar.runtimes.process.settings import ProcessSettings
 from magnetar.runtimes.process.start import Start
 from magnetar.runtimes.process.stub import InstanceStub
@@ -42,6 +43,7 @@ LINK_VARIABLE = "MAGNETAR_SUPERVISOR_FD"
 WAITS_VARIABLE = "MAGNETAR_WAITS"
 _SCRAPE_DEADLINE = 5.0
 _SILENT_INTERVALS = 3
+"""After so many silent intervals an instance of ours is pinged; one that works tells of that itself."""
 
 
 class ProcessRuntime:
@@ -73,6 +75,7 @@ class ProcessRuntime:
         self._tasks = ServingTasks()
         self._http: httpx.AsyncClient
         self._zygotes: Zygotes
+        self._links: Links
         self._confinement = Confinement(settings.limits, self._log)
         self._survivors = Survivors(self._take_up, self._estate.users.fits, settings.stop_grace)
         self._environments: Counter[Path] = Counter()
@@ -91,7 +94,9 @@ class ProcessRuntime:
         self._settings.records.mkdir(parents=True, exist_ok=True)
         self._http = httpx.AsyncClient(trust_env=False, timeout=_SCRAPE_DEADLINE)
         await self._confinement.__aenter__()
+        self._links = Links(_SILENT_INTERVALS * health_interval(self._settings.health_check_interval))
         await self._tasks.__aenter__()
+        self._tasks.group.start_soon(self._links.run, name="pings")
         self._zygotes = Zygotes(self._launcher, self._tasks.group, self._log)
         if self._settings.zygote and self._settings.python_instance is None:
             self._zygotes.warm(python_environment(self._settings))
@@ -105,6 +110,7 @@ class ProcessRuntime:
         try:
             return await self._tasks.__aexit__(kind, error, trace)
         finally:
+            self._links.close()
             await self._confinement.__aexit__(None, None, None)
             await self._http.aclose()
 
@@ -161,7 +167,7 @@ class ProcessRuntime:
         return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
 
     async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
-        link = SupervisorLink(ping_every=_silence(launch)) if launch.linked else None
+        link = self._links.open() if launch.linked else None
         if link is not None:
             self._release_at_end(start, link, undo)
             await self._launcher.hold(start.key, link.descriptor)
@@ -183,7 +189,7 @@ class ProcessRuntime:
             belongings.keep(start.place)
             link = None
             if descriptor is not None:
-                link = SupervisorLink(socket.socket(fileno=descriptor), ping_every=_silence(launch))
+                link = self._links.open(socket.socket(fileno=descriptor))
                 self._release_at_end(start, link, undo)
             confined = self._confined(start, undo)
             return self._instance(start, launch, child, link, undo, confined, adopted=True)
@@ -300,8 +306,3 @@ class ProcessRuntime:
         except httpx.HTTPError as error:
             raise ConnectionError(f"the instance did not answer with its metrics: {error}") from error
         return answer.text
-
-
-def _silence(launch: Launch) -> float:
-    """Return after how many silent seconds an instance of ours is pinged; one that works tells of that itself."""
-    return _SILENT_INTERVALS * launch.health_interval
