@@ -27,7 +27,7 @@ def check_package(path: Path, filename: str, class_name: str | None, runtime: st
     if not head:
         raise RefusedError(f"{filename} is an empty file: send the function's code")
     if runtime == "PYTHON":
-        check_python(path, filename, class_name or "", head)
+        check_python(path, filename, class_name or "", head, runs_here=runs_here)
     elif runtime == "GO":
         check_program(filename, head, runs_here=runs_here)
     else:

@@ -8,17 +8,20 @@ from pathlib import Path, PurePosixPath
 from magnetar.errors import RefusedError
 from magnetar.packages.archives import open_archive, open_nested, read_entry
 from magnetar.packages.kinds import is_zip, kind_of
+from magnetar.packages.wheel_tags import check_wheel, check_wheels_of
 
 ARCHIVES = (".zip", ".whl")
 _MAX_SOURCE = 16 * 2**20
 _Body = Sequence[ast.stmt]
 
 
-def check_python(path: Path, filename: str, class_name: str, head: bytes) -> None:
-    """Judge a .py file, a zip of Pulsar's layout or a wheel. Raises RefusedError."""
+def check_python(path: Path, filename: str, class_name: str, head: bytes, *, runs_here: bool = True) -> None:
+    """Judge a .py file, a zip of Pulsar's layout or a wheel, whose tags count where it `runs_here`. Raises RefusedError."""
     suffix = PurePosixPath(filename).suffix
     if suffix in ARCHIVES:
         _check_archive(path, filename, class_name)
+        if runs_here:
+            _check_tags(path, filename)
     elif is_zip(head):
         raise RefusedError(f"{filename} is a zip archive, no Python file: name it {PurePosixPath(filename).stem}.zip")
     elif suffix != ".py" or b"\0" in head:
@@ -129,6 +132,16 @@ def _check_archive(path: Path, filename: str, class_name: str) -> None:
                 f"className {class_name!r}: {filename} has no module {module!r}; it is looked for at the top, "
                 "in src and in <folder>/src, and in the wheels of deps"
             )
+
+
+def _check_tags(path: Path, filename: str) -> None:
+    """Judge the wheels that are unpacked as they are; where there is a requirements.txt, the resolver chooses among them."""
+    with open_archive(path, filename) as archive:
+        names = archive.namelist()
+        if PurePosixPath(filename).suffix == ".whl":
+            check_wheel(archive, filename)
+        elif not any(PurePosixPath(name).name == "requirements.txt" for name in names):
+            check_wheels_of((name for name in names if PurePosixPath(name).parent.name == "deps"), filename)
 
 
 def _candidates(names: set[str], filename: str, module: str) -> Iterator[str]:

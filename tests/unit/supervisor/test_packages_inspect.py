@@ -9,6 +9,7 @@ import pytest
 from class_files import class_file
 from magnetar.errors import RefusedError
 from magnetar.packages.inspect import check_package, check_shares_process, package_name
+from packaging.tags import sys_tags
 
 FUNCTION = b"def process(input):\n    return input\n"
 CLASS = b"from pulsar import Function\nclass Hello(Function):\n    def process(self, input, context): return input\n"
@@ -30,6 +31,10 @@ def archive(entries: dict[str, bytes]) -> bytes:
         for name, content in entries.items():
             made.writestr(name, content)
     return buffer.getvalue()
+
+
+def tagged(tag: str) -> bytes:
+    return archive({"hello.py": FUNCTION, "hello-1.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()})
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,19 @@ def archive(entries: dict[str, bytes]) -> bytes:
             archive({"a/src/x.py": b"", "a/deps/w.whl": archive({"lib/hello.py": b"", "hello.py": b""})}),
             "a.zip",
             "hello.Hello",
+        ),
+        (tagged("py3-none-any"), "hello-1-py3-none-any.whl", "hello"),
+        (tagged(str(next(sys_tags()))), "hello.whl", "hello"),
+        (
+            archive(
+                {
+                    "a/src/hello.py": FUNCTION,
+                    "a/deps/one-1-cp39-cp39-win_amd64.whl": archive({"one.py": b""}),
+                    "a/deps/one-1-py3-none-any.whl": archive({"one.py": b""}),
+                }
+            ),
+            "a.zip",
+            "hello",
         ),
     ],
 )
@@ -101,6 +119,14 @@ def test_accepts_python(put, content: bytes, filename: str, class_name: str) -> 
             "a.zip: a/deps/evil.whl: the entry '../../evil.py'",
         ),
         (archive({"a/src/hello.py": FUNCTION, "a/deps/cut.whl": b"PK\x03\x04"}), "a.zip", "hello", "cut.whl"),
+        (tagged("cp39-cp39-win_amd64"), "hello-1-py3-none-any.whl", "hello", "is a wheel for cp39-cp39-win_amd64, and"),
+        (tagged("py2-none-any"), "hello.whl", "hello", "is a wheel for py2-none-any, and"),
+        (
+            archive({"a/src/hello.py": FUNCTION, "a/deps/one-1-cp39-cp39-win_amd64.whl": archive({"one.py": b""})}),
+            "a.zip",
+            "hello",
+            "a/deps/one-1-cp39-cp39-win_amd64.whl is a wheel for cp39-cp39-win_amd64, and",
+        ),
     ],
 )
 def test_refuses_python(put, content: bytes, filename: str, class_name: str, words: str) -> None:  # noqa: ANN001
@@ -108,6 +134,11 @@ def test_refuses_python(put, content: bytes, filename: str, class_name: str, wor
     with pytest.raises(RefusedError) as refused:
         check_package(put(content), filename, class_name, "PYTHON")
     assert words in str(refused.value)
+
+
+def test_tags_count_only_where_the_package_runs_here(put) -> None:  # noqa: ANN001
+    """A pod may have another platform."""
+    check_package(put(tagged("cp39-cp39-win_amd64")), "hello.whl", "hello", "PYTHON", runs_here=False)
 
 
 def test_refuses_an_archive_made_to_fill_the_disk(put) -> None:  # noqa: ANN001
