@@ -307,6 +307,11 @@ def _python() -> str:
     return f"{sys.implementation.cache_tag} {sysconfig.get_platform()}"
 
 
+def asks_for_others(code: Path, name: str) -> bool:
+    """Tell whether a package asks for others. Blocking; raises RefusedError when that can't be read."""
+    return _asked(code, name) is not None
+
+
 def refused_in_threads(code: Path, name: str) -> None:
     """Refuse a package that asks for others: all functions of the thread runtime share one set of them."""
     wanted = _asked(code, name)

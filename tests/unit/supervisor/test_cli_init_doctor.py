@@ -20,6 +20,7 @@ from magnetar.config import WorkerConfig, load_config
 from magnetar.data_directory import owned
 from magnetar.model import infer, validate
 from magnetar.packages.inspect import check_package
+from wheels import index, wheel
 
 
 def imported(path: Path) -> ModuleType:
@@ -177,14 +178,29 @@ def test_validate_judges_config_and_package(tmp_path: Path, capsys: pytest.Captu
 
 def test_validate_refuses_dependencies_for_threads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All functions in threads share one set of libraries."""
-    wheel = io.BytesIO()
-    with zipfile.ZipFile(wheel, "w") as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("some.py", "")
     with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
         archive.writestr("f/src/f.py", "def process(input):\n    return input\n")
-        archive.writestr("f/deps/some-1.0-py3-none-any.whl", wheel.getvalue())
+        archive.writestr("f/deps/some-1.0-py3-none-any.whl", content.getvalue())
     command = ["functions", "validate", "--py", str(tmp_path / "f.zip"), "--classname", "f", "--inputs", "a"]
     assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--custom-runtime-options", '{"magnetar": {"runtime": "thread"}}']) == 1
     assert "process" in capsys.readouterr().err
+
+
+def test_validate_resolves_what_a_package_asks_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the index that uv's own environment names, and in uv's own words where that has not what is asked for."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index(tmp_path / "index", wheel("one", "1.0", {"one.py": ""})))
+    file = tmp_path / "f.py"
+    command = ["functions", "validate", "--py", str(file), "--classname", "f", "--inputs", "a"]
+    script = "# /// script\n# dependencies = ['one{}']\n# ///\ndef process(input): return input\n"
+    file.write_text(script.format(""))
+    assert main(command) == 0
+    file.write_text(script.format(">1"))
+    assert main(command) == 1
+    assert "only one==1.0 is available" in " ".join(capsys.readouterr().err.split())
