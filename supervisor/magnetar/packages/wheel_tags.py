@@ -34,9 +34,9 @@ def check_wheels_of(names: Iterable[str], filename: str) -> None:
         for project, tags in _named(name):
             _, known = found.setdefault(project, (name, set()))
             known |= tags
-    for name, tags in found.values():
-        if tags.isdisjoint(_here()):
-            raise _refusal(f"{filename}: {name} is a wheel", tags)
+    for name, all_tags in found.values():
+        if all_tags.isdisjoint(_here()):
+            raise _refusal(f"{filename}: {name} is a wheel", all_tags)
 
 
 def _named(name: str) -> Iterator[tuple[str, frozenset[Tag]]]:
