@@ -1,4 +1,4 @@
-"""Passwords in the form that Apache's `htpasswd -m` writes, as Pulsar's `AuthenticationProviderBasic` reads them."""
+"""Passwords in the forms that `htpasswd -m` and `-d` write: those that Pulsar's `AuthenticationProviderBasic` reads."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Self
 
+from magnetar_broker.auth.des_crypt import des, is_des
 from magnetar_broker.auth.keys import key_bytes
 from magnetar_broker.errors import AuthenticationError, KeyFormatError
 
@@ -16,6 +17,7 @@ _ROUNDS = 1000
 _LONGEST = 1024
 """Bytes of a user and password: a hash of more would hold everyone else up."""
 _ORDER = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
+_NOBODY = "$apr1$........$"
 _UNKNOWN = "Unknown user or invalid password"
 
 
@@ -50,12 +52,14 @@ class Passwords:
         if len(given) > _LONGEST:
             raise AuthenticationError(_UNKNOWN)
         user, colon, password = given.decode(errors="replace").partition(":")
-        known = self._hashes.get(user, "$apr1$........$")
-        # A hash is made for strangers, too, so that the time taken does not tell who is known.
-        matches = hmac.compare_digest(apr1(password.encode(), known.split("$")[2]).encode(), known.encode())
-        if not colon or not matches:
+        if not self._matches(self._hashes.get(user, _NOBODY), password.encode()) or not colon:
             raise AuthenticationError(_UNKNOWN)
         return user
+
+    def _matches(self, known: str, password: bytes) -> bool:
+        # The slow hash is made whoever asks, so that the time taken does not tell who is known.
+        made = apr1(password, (_NOBODY if is_des(known) else known).split("$")[2])
+        return hmac.compare_digest((des(password, known) if is_des(known) else made).encode(), known.encode())
 
 
 def _users(text: str) -> Iterator[tuple[str, str]]:
@@ -65,9 +69,11 @@ def _users(text: str) -> Iterator[tuple[str, str]]:
         user, colon, known = line.strip().partition(":")
         if not colon or not user:
             raise KeyFormatError(f"{_SETTING}, line {number}: not user:hash; write the file with `htpasswd -m`")
-        if known.count("$") != 3 or not known.startswith("$apr1$"):
+        if is_des(known):
+            des(b"", known)  # where the system can't, this is told at the start
+        elif known.count("$") != 3 or not known.startswith("$apr1$"):
             raise KeyFormatError(
-                f"{_SETTING}, line {number}: the password of {user!r} is in a form that is not read; "
+                f"{_SETTING}, line {number}: the password of {user!r} is in a form that neither Pulsar reads nor we; "
                 "write it anew with `htpasswd -m`"
             )
         yield user, known

@@ -148,6 +148,17 @@ def test_passwords_in_another_form_are_refused_by_line(text: str) -> None:
         BasicProvider({"basicAuthConf": encoded})
 
 
+def test_passwords_as_unix_hashed_them() -> None:
+    """What `htpasswd -d` wrote is read as Pulsar reads it, of eight characters; another user's stays as it was."""
+    text = f"{HASHES}carol:abNANd1rDfiNc\n"
+    provider = BasicProvider({"basicAuthConf": base64.b64encode(text.encode()).decode()})
+    assert provider.authenticate(basic("carol:secret")) == "carol"
+    assert provider.authenticate(basic("bob:opensesame")) == "bob"
+    for bad in ("carol:Secret", "carol:", "carol:secret\0x", "bob:secret"):
+        with pytest.raises(NotAuthenticatedError, match="Unknown user or invalid password"):
+            provider.authenticate(basic(bad))
+
+
 TOKENS = TokenProvider({"tokenSecretKey": base64.b64encode(SECRET).decode()})
 METHOD = "x-pulsar-auth-method-name"
 
