@@ -5,6 +5,7 @@ from magnetar.config import ConfigError, WorkerConfig, load_config
 from magnetar.config.conformance import TABLE, judge
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
 from magnetar.config.security_keys import TLS_PROVIDER
+from magnetar.config.text import parse
 from magnetar.config.worker import NOT_KEYS
 
 ROOT = Path(__file__).parents[3]
@@ -170,6 +171,23 @@ def test_secrets_are_not_in_the_config_s_text() -> None:
 def test_every_key_has_a_verdict_and_every_verdict_a_key() -> None:
     """The conformance table names exactly the keys of the model."""
     assert set(TABLE) == set(WorkerConfig.aliases().values()) - NOT_KEYS
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("2.8.1", "configurationStoreServers zooKeeperSessionTimeoutMillis zooKeeperOperationTimeoutSeconds"),
+        ("4.x", "configurationMetadataStoreUrl additionalEnabledConnectorUrlPatterns configurationStoreServers"),
+    ],
+)
+def test_every_key_of_pulsars_own_files_is_known(version: str, told: str) -> None:
+    """The file that Pulsar ships starts a worker, none of its keys is unknown, and what has no meaning here is told."""
+    file = ROOT / "tests" / "golden" / "functions_worker" / f"{version}.yml"
+    config = load_config(file)
+    assert set(parse(file.read_text(), file.name).values) <= set(TABLE)
+    named = {warning.split(": ")[1].split()[0] for warning in config.warnings}
+    assert named == {*told.split(), "connectorsDirectory"}
+    assert all("has no effect: " in warning for warning in config.warnings)
 
 
 @pytest.mark.parametrize("key", [key for key, verdict in TABLE.items() if verdict.kind == "refused"])
