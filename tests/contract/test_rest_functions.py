@@ -459,6 +459,8 @@ def test_every_refusal_has_a_reason(worker: Standalone) -> None:
     assert "DELETE is not for" in reason(worker.http.delete(BASE), 405)
     assert "multipart" in reason(worker.http.post(f"{BASE}/x", json={}), 415)
     assert "no JSON" in reason(worker.http.post(f"{BASE}/x", files={"functionConfig": (None, "{"), "a": (None, "b")}))
+    for path in ("/admin/v2/functions/public/default/x", "/admin/functions/public/default"):
+        assert "/admin/v3/functions" in reason(worker.http.get(path), 404)
     assert "no sinks" in reason(worker.http.get("/admin/v3/sink/public/default/x"), 404)
     assert "no sources" in reason(worker.http.get("/admin/v3/sources/public/default"), 404)
 

@@ -74,9 +74,9 @@ def build_app(context: RestContext) -> FastAPI:
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))
+    app.include_router(absent_router(context))
     if context.proxy:
         _add_proxy(app, context, context.proxy)
-    app.include_router(absent_router(context))
     return app
 
 

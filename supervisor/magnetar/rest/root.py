@@ -58,6 +58,13 @@ def absent_router(context: RestContext) -> APIRouter:
         what = "sinks" if request.url.path.startswith("/admin/v3/sink") else "sources"
         raise UnknownFunctionError(f"this worker runs functions, no {what}: run a connector under Pulsar's own worker")
 
+    async def older() -> Any:
+        raise UnknownFunctionError(
+            "this API ended with pulsar-admin 2.2: clients since 2.3 ask under /admin/v3/functions, and so does magnetar"
+        )
+
     for kind in ("sink", "sinks", "source", "sources"):
         router.add_api_route(f"/v3/{kind}/{{rest:path}}", connectors, methods=_ALL)
+    for path in ("/v2/functions/{rest:path}", "/functions/{rest:path}"):
+        router.add_api_route(path, older, methods=_ALL)
     return router
