@@ -56,7 +56,8 @@ class LocalRunSettings:
 class LocalRun:
     """Runs one function while it is entered; an async context manager.
 
-    Raises RefusedError for a config or a package that a worker would refuse, StartError when nothing can be started.
+    Raises RefusedError for a config or a package that a worker would refuse, ConfigError for an address that is none,
+    StartError when nothing can be started.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class LocalRun:
     ) -> None:
         self._package = package
         self._settings = settings
+        self._worker = settings.worker_config()
         self._log = logger or worker_logger()
         self._config = infer(config)
         validate(self._config)
@@ -89,7 +91,7 @@ class LocalRun:
         return {each: (log, log.with_suffix(".out")) for each, log in logs.items()}
 
     async def __aenter__(self) -> Self:
-        worker = self._settings.worker_config()
+        worker = self._worker
         async with AsyncExitStack() as stack:
             launcher = await stack.enter_async_context(Launcher())
             settings = replace(process_settings(worker, self._settings.environ), credentials=self._settings.credentials)

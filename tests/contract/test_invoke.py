@@ -82,6 +82,7 @@ def test_a_function_that_fails_is_told_at_once(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        ([], 2, "no function is named"),
         (["share.py"], 2, "give either a value or --event FILE"),
         (["share.py", "1", "--event", "x"], 2, "give either a value or --event FILE"),
         (["share.py", "--event", "missing"], 2, "--event missing is no file"),

@@ -100,6 +100,8 @@ class Connection:
         if self.token_file:
             if self.auth_plugin or self.auth_params:
                 raise UsageError("--token-file and --auth-params both say who asks: keep one")
+            if not os.access(self.token_file, os.R_OK):
+                raise UsageError(f"--token-file {self.token_file} can't be read: give a file that holds a token")
             return _TOKEN_PLUGIN, self.token_file.absolute().as_uri()
         parameters = self.auth_params or conf.auth_params or ""
         plugin = self.auth_plugin or conf.auth_plugin or ""

@@ -35,6 +35,8 @@ def run(arguments: list[str]) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        return _no_file(error)
     return code or 0
 
 
@@ -64,7 +66,7 @@ def _before(
 
 def _misused(error: TyperException) -> int:
     """Tell in one line how a command was misused; a group without a command shows its help."""
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")
     if "\n" in message:
         sys.stderr.write(message + "\n")
         return USAGE
@@ -72,6 +74,13 @@ def _misused(error: TyperException) -> int:
     path = context.command_path if context else "magnetar"
     sys.stderr.write(f"{path}: {message} (see {path} --help)\n")
     return USAGE
+
+
+def _no_file(error: OSError) -> int:
+    """Tell what of this host failed: a file, a directory, a full disk."""
+    where = f"{error.filename}: " if error.filename else ""
+    sys.stderr.write(f"magnetar: {where}{error.strerror or error}\n")
+    return REFUSED
 
 
 def _reader_left() -> int:

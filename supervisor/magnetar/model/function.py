@@ -97,11 +97,16 @@ def read_config(raw: Any) -> tuple[FunctionConfig, tuple[str, ...]]:
     return config, tuple(_unknown(raw, FunctionConfig, ""))
 
 
+_WORDS = {"tuple_type": "write a list, such as [a, b]"}
+"""What to say in the place of the library's sentence, by its type of error."""
+
+
 def _sentences(error: ValidationError) -> str:
     found = []
     for each in error.errors(include_url=False, include_context=False):
         where = ".".join(map(str, each["loc"]))
-        found.append(f"{where} is {each['input']!r}: {each['msg'][:1].lower()}{each['msg'][1:]}")
+        what = _WORDS.get(each["type"], each["msg"])
+        found.append(f"{where} is {each['input']!r}: {what[:1].lower()}{what[1:]}")
     return "; ".join(found)
 
 

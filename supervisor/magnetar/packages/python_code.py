@@ -1,6 +1,7 @@
 """Whether Python code can be loaded under a class name, told without importing a line of it."""
 
 import ast
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,9 @@ from magnetar.packages.wheel_tags import check_wheel, check_wheels_of
 
 ARCHIVES = (".zip", ".whl")
 _MAX_SOURCE = 16 * 2**20
+_MAX_TOKENS = 200_000
+"""Words, signs and lines of one module: a parsed one may take a kilobyte of this process's memory for each."""
+_TOKEN = re.compile(rb"\w+|[^\w \t\r]")
 _Body = Sequence[ast.stmt]
 
 
@@ -46,6 +50,10 @@ def _check_file(path: Path, filename: str, class_name: str) -> None:
 
 def check_source(source: bytes, filename: str, class_name: str) -> None:
     """Parse a module and look for what the class name means in it. Raises RefusedError."""
+    if sum(1 for _ in _TOKEN.finditer(source)) > _MAX_TOKENS:
+        raise RefusedError(
+            f"{filename} has more than {_MAX_TOKENS} words and signs: split the module, and put data into files beside it"
+        )
     try:
         tree = ast.parse(source, filename)
     except SyntaxError as error:

@@ -91,6 +91,10 @@ def test_options_before_a_command_hold_for_it_unless_it_says_otherwise(arguments
         (["--admin-url", "http://127.0.0.1:1", "functions", "get", "f"], 3, "no worker answers at http://127.0.0.1:1"),
         (["functions", "create", "--function-config-file", "/none"], 1, "/none"),
         (["functions", "create", "--parallelism", "many"], 2, "parallelism"),
+        (["functions", "create", "--processing-guarantees", "x"], 2, "'--processingGuarantees': 'x' is not one of"),
+        (["--token-file", "/none", "functions", "list"], 2, "--token-file /none can't be read"),
+        (["functions", "localrun", "--broker-service-url", "localhost"], 2, "--broker-service-url localhost is no"),
+        (["init", "/proc/none"], 1, "/proc/none: "),
     ],
 )
 def test_an_error_is_one_line_and_a_code(

@@ -41,6 +41,7 @@ def tagged(tag: str) -> bytes:
     ("content", "filename", "class_name"),
     [
         (FUNCTION, "hello.py", "hello"),
+        pytest.param(FUNCTION + b'x = "' + b"y" * 3_000_000 + b'"\n', "hello.py", "hello", id="a large constant"),
         (b"async def process(input):\n    return input\n", "hello.py", "hello"),
         (b"process = lambda value: value\n", "hello.py", "hello"),
         (b"from other import process\n", "hello.py", "hello"),
@@ -127,6 +128,7 @@ def test_accepts_python(put, content: bytes, filename: str, class_name: str) -> 
             "hello",
             "a/deps/one-1-cp39-cp39-win_amd64.whl is a wheel for cp39-cp39-win_amd64, and",
         ),
+        pytest.param(FUNCTION + b"a;" * 150_000, "hello.py", "hello", "more than 200000 words", id="too many words"),
     ],
 )
 def test_refuses_python(put, content: bytes, filename: str, class_name: str, words: str) -> None:  # noqa: ANN001

@@ -38,6 +38,8 @@ def invoke(
     from magnetar.cli.functions.invocation import Event, answer_here, answer_of_worker  # noqa: PLC0415 - keeps help quick
 
     name, value = _sorted_out(name, value)
+    if name.function is None:
+        name.resolve()
     answer: str | None
     with _sent(value, event) as file:
         what = Event(value, file, topic, timeout)

@@ -92,6 +92,11 @@ def localrun(
     from magnetar.cli.functions.foreground import run_until_asked  # noqa: PLC0415
     from magnetar.localrun import LocalRun, LocalRunSettings  # noqa: PLC0415
 
+    url = broker.broker_service_url
+    if url is not None and not url.startswith(("pulsar://", "pulsar+ssl://")):
+        raise UsageError(
+            f"--broker-service-url {url} is no address of a broker: write pulsar://host:port or pulsar+ssl://…"
+        )
     given = read_given(function)
     for sentence in given.warnings:
         warn(sentence)
@@ -100,7 +105,7 @@ def localrun(
     with tempfile.TemporaryDirectory(prefix="magnetar-localrun-") as directory:
         settings = LocalRunSettings(
             Path(directory),
-            service_url=broker.broker_service_url or LocalRunSettings.service_url,
+            service_url=url or LocalRunSettings.service_url,
             credentials=broker.credentials(),
             instance_id_offset=instance_id_offset,
         )
