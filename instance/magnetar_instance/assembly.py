@@ -23,6 +23,7 @@ from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.outputs import Outputs
 from magnetar_instance.proto.function import EFFECTIVELY_ONCE, ConsumerSpec, FunctionDetails
 from magnetar_instance.publishing import Publisher
+from magnetar_instance.retry_letters import decoding_letters
 from magnetar_instance.runner import Runner
 from magnetar_instance.secrets import secrets_of
 from magnetar_instance.sequenced_publishing import SequencedPublisher
@@ -147,7 +148,8 @@ def _subscribed(
     for topic, of_input, spec in _consumed(settings.details, subscription):
         reading = readings[of_input]
         consumer = subscribe(client, settings, topic, spec, reading, function.import_module)
-        inputs.append(Input(topic, consumer, reading.decode, logger, queued=has_queue(spec)))
+        decode = reading.decode if backoff_of(settings.details) is None else decoding_letters(reading.decode)
+        inputs.append(Input(topic, consumer, decode, logger, queued=has_queue(spec)))
     return Inputs(inputs)
 
 
@@ -156,4 +158,7 @@ def _consumed(details: FunctionDetails, subscription: str) -> Iterator[tuple[str
     for topic, spec in specs_of(details).items():
         yield topic, topic, spec
         if backoff_of(details) is not None:
-            yield retry_topic(topic, subscription), topic, spec
+            letters = ConsumerSpec()
+            letters.CopyFrom(spec)
+            letters.isRegexPattern = False
+            yield retry_topic(topic, subscription, is_pattern=spec.isRegexPattern), topic, letters

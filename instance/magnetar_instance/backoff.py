@@ -1,10 +1,14 @@
 """When a message that failed is tried again, and in which topic it waits for that. Pure."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from magnetar_instance.proto.function import ATLEAST_ONCE, SHARED, FunctionDetails
+
+_NAMESPACE = 4
+"""Parts of a pattern's full name up to its namespace."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,28 @@ def refusals(details: FunctionDetails) -> Iterator[str]:
     in_order = details.retainOrdering or details.retainKeyOrdering or details.source.subscriptionType != SHARED
     if in_order or details.processingGuarantees != ATLEAST_ONCE or not details.autoAck:
         yield "retry is refused: it needs ATLEAST_ONCE with autoAck and keeps no order; remove it, or what asks for order"
-    if details.source.topicsPattern or any(spec.isRegexPattern for spec in details.source.inputSpecs.values()):
-        yield "retry is refused for a pattern of topics: each input needs a name, for its retry letter topic"
+    dead = details.retryDetails.deadLetterTopic
+    for pattern in _patterns(details) if details.retryDetails.maxMessageRetries > 0 else ():
+        if not dead or re.fullmatch(pattern, dead):
+            yield (
+                f"retry is refused for the pattern {pattern!r}: dead letters would come again if they go to a topic that it "
+                "matches; name a deadLetterTopic that it does not match"
+            )
 
 
-def retry_topic(topic: str, subscription: str) -> str:
-    """Return the retry letter topic of an input: Pulsar's name for it, with no slash of the subscription's in it."""
+def _patterns(details: FunctionDetails) -> Iterator[str]:
+    yield from (topic for topic, spec in details.source.inputSpecs.items() if spec.isRegexPattern)
+    if details.source.topicsPattern:
+        yield details.source.topicsPattern
+
+
+def retry_topic(topic: str, subscription: str, *, is_pattern: bool = False) -> str:
+    """Return the retry letter topic of an input: Pulsar's name for it, with no slash of the subscription's in it.
+
+    All topics of a pattern share one, in their namespace: Pulsar has none for patterns.
+    """
+    if is_pattern:
+        namespace = "/".join(topic.split("/")[:_NAMESPACE])
+        return f"{namespace}/{subscription.replace('/', '-')}-RETRY"
     whole = topic.rpartition("-partition-")[0] or topic
     return f"{whole}-{subscription.replace('/', '-')}-RETRY"

@@ -80,8 +80,8 @@ class Input:
 
     def is_of(self, topic: str) -> bool:
         """Tell whether a message of this topic, or of a partition of it, can have come from here."""
-        names = {_full(topic), _full(topic.rpartition("-partition-")[0] or topic)}
-        return _full(self.topic) in names or self.consumer.topic() in names
+        names = {full_topic(topic), full_topic(topic.rpartition("-partition-")[0] or topic)}
+        return full_topic(self.topic) in names or self.consumer.topic() in names
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Inputs:
                 source.consumer.close()
 
 
-def _full(topic: str) -> str:
+def full_topic(topic: str) -> str:
     """Return a topic's full name."""
     if "://" in topic:
         return topic

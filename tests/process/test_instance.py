@@ -335,6 +335,34 @@ def test_our_own_flags_and_foreign_environment_reach_the_function(launch: Launch
         assert collect(client, sink, 1)[0].data().decode() == f"hush {folder}"
 
 
+OWN_SECRETS = """
+from pulsar import Function
+
+
+class Vault:
+    def init(self, config):
+        self.prefix = config["prefix"]
+
+    def provide_secret(self, name, place):
+        return f"{self.prefix} {name} {place['key']}"
+
+
+class Secret(Function):
+    def process(self, input, context):
+        return f"{context.get_secret('password')}, {context.get_secret('other')}"
+"""
+
+
+def test_secrets_come_from_a_class_of_the_functions_own(launch: Launch, client: pulsar.Client) -> None:
+    """It is given its config once, then each secret's name and place; a name that is not in the map is no secret."""
+    source, sink = unique("in"), unique("out")
+    function = details("secret.Secret", [source], sink, secretsMap='{"password": {"key": "k"}}')
+    flags = ("--secrets_provider", "secret.Vault", "--secrets_provider_config", '{"prefix": "from the vault:"}')
+    produce(client, source, [b"x"])
+    with launch(function, OWN_SECRETS, flags=flags):
+        assert collect(client, sink, 1)[0].data() == b"from the vault: password k, None"
+
+
 def test_a_log_topic_gets_every_record(launch: Launch, client: pulsar.Client) -> None:
     """Records and prints of the whole life are on the topic, in Pulsar's format, the last ones before the end too."""
     source, topic = unique("in"), unique("log")

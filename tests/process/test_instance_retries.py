@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 import pulsar
 import pytest
 from instance_process import InstanceProcess, collect, details, unique
+from magnetar_instance.backoff import refusals
 from magnetar_instance.proto.function import FunctionDetails
+from pulsar.schema import AvroSchema
 
 Launch = Callable[..., AbstractContextManager[InstanceProcess]]
 
@@ -70,6 +72,67 @@ def test_attempts_are_counted_over_restarts_and_end_in_the_dead_letter_topic(
         assert letters(client, source, 3)[2].properties()["RECONSUMETIMES"] == "2"
     assert dead.data() == b"again"
     assert (dead.properties()["REAL_TOPIC"], dead.properties()["ORIGIN_MESSAGE_ID"]) == (source, "first")
+
+
+def test_all_topics_of_a_pattern_share_their_letters(launch: Launch, client: pulsar.Client) -> None:
+    """The retry letter topic is the namespace's own, and each letter tells its topic."""
+    stem, sink = unique("in"), unique("out")
+    sources = [f"{stem}-{letter}" for letter in "ab"]
+    for source in sources:
+        client.create_producer(source).send(source[-1].encode())
+    function = retrying("twice.Twice", f"{stem}-[ab]", sink, initialDelayMs=10)
+    function.source.inputSpecs[f"{stem}-[ab]"].isRegexPattern = True
+    function.source.subscriptionName = subscription = f"sub/{stem[-12:]}"
+    code = (
+        "class Twice:\n"
+        "    seen = set()\n"
+        "    def process(self, input, context):\n"
+        "        if input not in self.seen:\n"
+        "            self.seen.add(input)\n"
+        "            raise ValueError(input)\n"
+        "        return input\n"
+    )
+    with launch(function, code):
+        assert {message.data() for message in collect(client, sink, 2)} == {b"a", b"b"}
+    sent = collect(client, f"persistent://public/default/{subscription.replace('/', '-')}-RETRY", 2)
+    assert {message.properties()["REAL_TOPIC"] for message in sent} == set(sources)
+
+
+def test_dead_letters_of_a_pattern_need_a_topic_outside_of_it(launch: Launch) -> None:
+    """The default one would be read again for ever."""
+    function = retrying("fails", "persistent://public/default/in.*", "")
+    function.source.inputSpecs["persistent://public/default/in.*"].isRegexPattern = True
+    function.retryDetails.maxMessageRetries = 2
+    for topic in ("", "persistent://public/default/in-dead"):
+        function.retryDetails.deadLetterTopic = topic
+        assert "deadLetterTopic" in "".join(refusals(function))
+    function.retryDetails.deadLetterTopic = "persistent://public/default/dead"
+    assert not list(refusals(function))
+
+
+def test_a_letter_is_read_with_the_schema_of_its_message(launch: Launch, client: pulsar.Client) -> None:
+    """Written in Avro with another version than the function's own, it is the same record the second time."""
+    source, sink = unique("in"), unique("out")
+    older = {"type": "record", "name": "Person", "fields": [{"name": "name", "type": "string"}]}
+    client.create_producer(source, schema=AvroSchema(None, older)).send({"name": "Ada"})
+    code = (
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Person:\n"
+        "    age: int | None = None\n"
+        "    name: str = ''\n"
+        "seen = set()\n"
+        "def process(input: Person) -> str:\n"
+        "    if input.name not in seen:\n"
+        "        seen.add(input.name)\n"
+        "        raise ValueError(input)\n"
+        "    return f'{input.name} {input.age}'\n"
+    )
+    function = retrying("person", source, sink, initialDelayMs=10)
+    function.source.inputSpecs[source].schemaType = "AVRO"
+    with launch(function, code):
+        assert collect(client, sink, 1)[0].data() == b"Ada None"
+    assert letters(client, source, 1)[0].properties()["MAGNETAR_SCHEMA_VERSION"] == "0"
 
 
 def test_letters_and_order_are_refused_together(launch: Launch) -> None:

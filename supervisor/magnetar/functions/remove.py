@@ -54,7 +54,7 @@ def _subscribed(details: FunctionDetails, subscription: str) -> Iterator[tuple[s
     for topic, spec in details.source.inputSpecs.items():
         yield topic, spec
         if backoff_of(details) is not None:
-            yield retry_topic(topic, subscription), spec
+            yield retry_topic(topic, subscription, is_pattern=spec.isRegexPattern), ConsumerSpec()
 
 
 class _Unsubscribing:
