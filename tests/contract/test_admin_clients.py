@@ -70,6 +70,7 @@ def test_java(worker: Secured, tmp_path: Path) -> None:
             "stopFunction of one again": (400, "Operation not permitted"),
             "createFunctionWithUrl refused": (400, "additionalEnabledFunctionsUrlPatterns"),
             "getFunctionState": (404, "doesn't exist"),
+            "downloadFunction of a transformation": (404, "Not Found"),
             "rebalance": (400, "worker"),
             "deleteFunction again": (404, "doesn't exist"),
         },

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from magnetar.cli.main import main
 
 MAGNETAR = str(Path(sys.executable).parent / "magnetar")
 CODE = """def process(input):
@@ -93,13 +94,22 @@ def test_a_function_that_fails_is_told_at_once(home: Path) -> None:
         (["--name", "somebody", "1"], 3, "no worker answers"),
     ],
 )
-def test_what_is_wrong_is_one_line(home: Path, arguments: list[str], code: int, said: str) -> None:
+def test_what_is_wrong_is_one_line(
+    home: Path,
+    arguments: list[str],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A wrong command line is told before anything is started."""
     (home / "sub" / "folder").mkdir(parents=True)
-    done = magnetar("functions", "invoke", *arguments, home=home)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(home)
+    assert main(["--admin-url", "http://localhost:1", "functions", "invoke", *arguments]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
 
 
 def test_the_demonstration(home: Path) -> None:

@@ -1,10 +1,12 @@
 """Packages under `/admin/v3/functions`: those of functions, and those that are kept under a path."""
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
 from magnetar_instance.proto.function import PackageLocationMetaData
 from starlette.responses import FileResponse, Response
 
-from magnetar.errors import RefusedError
+from magnetar.errors import RefusedError, UnknownFunctionError
 from magnetar.packages.locations import location_of_path
 from magnetar.rest.answers import FORM, file_of, refusals
 from magnetar.rest.context import RestContext
@@ -12,6 +14,7 @@ from magnetar.rest.form_docs import UPLOAD_FORM
 from magnetar.rest.forms import done, form_of
 from magnetar.rest.paths import Named, P
 
+Transform = Annotated[bool, Query(alias="transform-function")]
 _BINARY = "application/octet-stream"
 _FILE = file_of(_BINARY) | refusals(400, 404, 502)
 
@@ -44,9 +47,12 @@ def packages_router(context: RestContext) -> APIRouter:
         return FileResponse(await context.packages.fetch(location), media_type=_BINARY)
 
     @router.get(f"{P}/download", response_class=FileResponse, dependencies=[Depends(access.namespace)], responses=_FILE)
-    async def download(name: Named) -> Response:
-        """Return the package of a function, source or sink as it was uploaded."""
-        location = context.functions.any_metadata(name).packageLocation
+    async def download(name: Named, *, transform: Transform = False) -> Response:
+        """Return the package of a function, source or sink as it was uploaded, or that of a sink's transformation."""
+        metadata = context.functions.any_metadata(name)
+        location = metadata.transformFunctionPackageLocation if transform else metadata.packageLocation
+        if not location.packagePath:
+            raise UnknownFunctionError(f"{name.fqfn} has no {'transform function' if transform else 'package'}")
         file = await context.packages.fetch(location)
         return FileResponse(file, media_type=_BINARY, filename=location.originalFileName or file.name)
 

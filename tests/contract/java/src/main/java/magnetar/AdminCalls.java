@@ -66,6 +66,7 @@ public final class AdminCalls {
         tell("putFunctionState", () -> run(() -> functions.putFunctionState(TENANT, NAMESPACE, name, state)));
         tell("getBuiltInFunctions", functions::getBuiltInFunctions);
         tell("reloadBuiltInFunctions", () -> run(functions::reloadBuiltInFunctions));
+        tell("getConnectorsList", functions::getConnectorsList);
         tell("getSources", functions::getSources);
         tell("getSinks", functions::getSinks);
     }
@@ -92,6 +93,8 @@ public final class AdminCalls {
             functions.downloadFunction(target.resolve("1").toString(), TENANT, NAMESPACE, name);
             return Files.readString(target.resolve("1"));
         });
+        tell("downloadFunction of a transformation",
+                () -> run(() -> functions.downloadFunction(target.resolve("3").toString(), TENANT, NAMESPACE, name, true)));
         tell("uploadFunction", () -> run(() -> functions.uploadFunction(code.toString(), path)));
         tell("downloadFunction by path", () -> {
             functions.downloadFunction(target.resolve("2").toString(), path);
@@ -103,6 +106,8 @@ public final class AdminCalls {
         tell("createFunctionWithUrl", () -> run(() -> functions.createFunctionWithUrl(config, url)));
         config.setParallelism(2);
         tell("updateFunctionWithUrl", () -> run(() -> functions.updateFunctionWithUrl(config, url)));
+        tell("updateFunctionWithUrl with options",
+                () -> run(() -> functions.updateFunctionWithUrl(config, url, new UpdateOptionsImpl())));
         tell("createFunctionWithUrl refused",
                 () -> run(() -> functions.createFunctionWithUrl(config(name + "-no", code), "http://127.0.0.1/x.py")));
     }
