@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 
 import anyio
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,6 +18,8 @@ from magnetar.tasks import ServingTasks
 
 CERTIFICATE = "magnetar.certificate"
 """Where an ASGI scope holds the client's verified certificate, in the form of `ssl.SSLSocket.getpeercert`."""
+REQUEST_HEAD = 30.0
+"""Seconds in which a client that has connected sends the head of a request."""
 _BACKLOG = 512
 _OPEN_REQUESTS_GRACE = 2
 
@@ -39,15 +42,38 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
-class _CertificateProtocol(H11Protocol):
-    """uvicorn's own, which does not tell applications about a client's certificate."""
+class _Protocol(H11Protocol):
+    """uvicorn's own, which tells applications nothing of a client's certificate, and waits for a request for ever."""
+
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._expect_a_request()
         connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = connection.getpeercert() if connection else None
         if certificate:
             self.app = _WithCertificate(self.app, certificate)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect_a_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose_no_patience()
+        super().connection_lost(exc)
+
+    def _expect_a_request(self) -> None:
+        """Close the connection unless the head of a request is whole in time; between requests uvicorn sees to it."""
+        if self.conn.their_state is not h11.IDLE:
+            self._lose_no_patience()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(REQUEST_HEAD, self.transport.close)
+
+    def _lose_no_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _WithCertificate:
@@ -86,7 +112,7 @@ async def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | Non
     port = int(listener.getsockname()[1])
     config = uvicorn.Config(
         app,
-        http=_CertificateProtocol,
+        http=_Protocol,
         proxy_headers=False,
         log_config=None,
         access_log=False,

@@ -1,6 +1,8 @@
 import httpx
 import pytest
+from magnetar.config import load_config
 from magnetar.rest.limits import Bucket, RateLimit
+from magnetar.rest.settings import rest_settings
 from starlette.responses import PlainTextResponse
 
 
@@ -24,6 +26,14 @@ def test_a_low_rate_lets_something_through() -> None:
     assert not bucket.take()
     now[0] += 1
     assert bucket.take()
+
+
+def test_the_keys_of_the_worker_choose_the_rate() -> None:
+    """A limit holds where it is asked for, at Pulsar's default of a hundred a second or another."""
+    assert rest_settings(load_config()).max_requests_per_second is None
+    asked = {"httpRequestsLimitEnabled": True}
+    assert rest_settings(load_config(None, asked)).max_requests_per_second == 100
+    assert rest_settings(load_config(None, {**asked, "httpRequestsMaxPerSecond": 2.5})).max_requests_per_second == 2.5
 
 
 @pytest.mark.anyio
