@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from foreign import bench, function, java, status_once
 from instance_process import unique
@@ -76,6 +77,36 @@ async def test_a_java_function_works_and_tells_what_the_others_tell(
         await running.instance.stop(60)
         ended = await running.instance.wait()
         assert ended.signal != signal.SIGKILL
+
+
+async def test_the_log_level_changes_while_a_java_function_runs(
+    pulsar_broker: RunningBroker, tmp_path: Path, jar: Path
+) -> None:
+    """log4j looks at its second file again: debug records come, and after a while none any more."""
+    details = function(jar="x", className="examples.Exclaim", userConfig={"ending": "!"})
+    async with bench(pulsar_broker, tmp_path, java) as found:
+        running = await found.start(details, jar)
+        log = running.instance.log_file
+        debugged = re.compile(r" DEBUG \S+ - ")
+
+        async def exchanged() -> str:
+            at = log.stat().st_size
+            assert await found.exchange(details, "a", count=1) == ["a!"]
+            return log.read_text()[at:]
+
+        with anyio.fail_after(120):
+            assert not debugged.search(await exchanged())
+            assert running.instance.set_log_level("DEBUG", None)
+            while not debugged.search(await exchanged()):
+                pass
+            assert running.instance.set_log_level("DEBUG", 0.1)
+            while debugged.search(await exchanged()):
+                pass
+        levels = log.with_name(f".{log.stem}.levels.xml")
+        assert levels.is_file()
+        await running.instance.stop(60)
+        await running.instance.wait()
+        assert not levels.exists()
 
 
 def _printed(log: Path) -> str:

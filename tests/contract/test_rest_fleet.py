@@ -139,7 +139,7 @@ async def test_log_levels_on_both(pair: tuple[FleetWorker, FleetWorker]) -> None
     assert levels == {0: [("DEBUG", 60.0)], 1: [("DEBUG", 60.0), ("WARNING", None)]}
     refused = await pair[0].http.put(f"{path}?level=critical")
     assert refused.status_code >= 400
-    assert "only Python functions know how" in refused.json()["reason"]
+    assert "have the function set it" in refused.json()["reason"]
 
 
 async def test_logs_of_both(pair: tuple[FleetWorker, FleetWorker]) -> None:

@@ -22,6 +22,7 @@ from magnetar.tasks import ServingTasks
 _LONG = 2.0
 """Seconds that an end may take before it is told whose is waited for, and between those messages."""
 _NAMED = 10
+_BY_ITSELF = "have the function set it, by a value of its userConfig for example"
 
 Supervised = SupervisedInstance | SupervisedFunction
 
@@ -156,9 +157,12 @@ class Supervisor:
 
     def set_log_level(self, fqiid: str, level: str, seconds: float | None) -> None:
         """Set the level of an instance's log, or raise ConnectionError or RefusedError."""
-        if not self.running(fqiid).set_log_level(level, seconds):
+        found = self._find(fqiid)
+        if isinstance(found, SupervisedFunction):
+            raise RefusedError(f"{fqiid} runs in a pod, where the log level can't be changed from here: {_BY_ITSELF}")
+        if not found.alive().set_log_level(level, seconds):
             raise RefusedError(
-                f"the log level of {fqiid} can't be changed while it runs: only Python functions know how"
+                f"the log level of {fqiid} can't be changed while it runs, as it takes no commands: {_BY_ITSELF}"
             )
 
     async def restart(self, fqiid: str) -> None:

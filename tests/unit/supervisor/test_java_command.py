@@ -41,7 +41,7 @@ def test_a_java_command_is_that_of_pulsar_4() -> None:
         "-cp",
         "/pulsar/java-instance.jar",
         "-Dpulsar.functions.instance.classpath=/pulsar/lib/*",
-        "-Dlog4j.configurationFile=/log4j2.xml",
+        "-Dlog4j.configurationFile=/log4j2.xml,/logs/functions/t/n/f/.f-3.levels.xml",
         "-Dpulsar.function.log.dir=/logs/functions/t/n/f",
         "-Dpulsar.function.log.file=f-3",
         "-Dio.netty.tryReflectionSetAccessible=true",

@@ -166,6 +166,8 @@ async def test_a_function_is_submitted_once_and_seen_as_its_instances() -> None:
         assert [view.fqiid for view in supervisor.views()] == ["t/n/f:0", "t/n/f:1"]
         assert supervisor.view("t/n/f:1").restarts == 1
         assert (await supervisor.status("t/n/f:1")).instanceId == "1"
+        with pytest.raises(RefusedError, match=r"t/n/f:1 runs in a pod.*have the function set it"):
+            supervisor.set_log_level("t/n/f:1", "DEBUG", None)
 
 
 async def test_leaving_the_worker_leaves_the_function() -> None:

@@ -16,6 +16,7 @@ from magnetar.processes.watch import ExitStatus
 from magnetar.runtimes.base import BootFailed, Exit, InstanceSpec, Notice, Ready
 from magnetar.runtimes.process.asking import Voice
 from magnetar.runtimes.process.confinement import Confined
+from magnetar.runtimes.process.java_levels import JavaLevels
 from magnetar.runtimes.process.launch import Launch, Place
 from magnetar.runtimes.process.normal import normal_metrics, normal_status, normal_text
 from magnetar.runtimes.process.stub import InstanceStub
@@ -91,6 +92,7 @@ class ProcessInstance:
         self._survives = survives
         self._confined = confined
         self._killed_after: float | None = None
+        self._levels = JavaLevels(launch.levels) if launch.levels else None
         self._exit: Exit | None = None
         self._final = False
         self._ending = anyio.Lock()
@@ -127,6 +129,8 @@ class ProcessInstance:
 
     async def let_go(self) -> None:
         """Close what it is asked through; its link was closed by whoever read it."""
+        if self._levels is not None:
+            self._levels.cancel()
         await self._stub.close()
 
     async def notices(self) -> AsyncIterator[Notice]:
@@ -147,6 +151,8 @@ class ProcessInstance:
             if self._exit is not None:
                 return self._exit
             ended = self._describe(status)
+            if self._levels is not None:
+                self._levels.cancel()
             with anyio.CancelScope(shield=True):
                 await self._clean_up()
             self._exit = ended
@@ -182,6 +188,8 @@ class ProcessInstance:
 
     def set_log_level(self, level: str, seconds: float | None) -> bool:
         """Set the level of its log; tells whether it knows how."""
+        if self._levels is not None:
+            return self._levels.set(level, seconds)
         if self._send is None:
             return False
         self._send("log-level", level=level, seconds=seconds)

@@ -19,6 +19,7 @@ from magnetar.java.version import Version, show_version
 from magnetar.model.details import WINDOW_EXECUTOR, WINDOW_KEY
 from magnetar.runtimes.base import InstanceSpec
 from magnetar.runtimes.process.command import common_arguments
+from magnetar.runtimes.process.java_levels import levels_file
 from magnetar.runtimes.process.last_words import of_java
 from magnetar.runtimes.process.launch import Launch, Place, health_interval
 from magnetar.runtimes.process.newer_fields import refuse_newer_fields
@@ -108,6 +109,7 @@ class JavaLanguage:
             health_interval=health_interval(self.settings.health_check_interval),
             last_words=of_java,
             ready_line=_SUBSCRIBED,
+            levels=levels_file(place.log_file),
         )
 
     def admit(self, details: FunctionDetails, package: Path | None = None) -> JavaInstallation:
@@ -170,7 +172,7 @@ class JavaLanguage:
             arguments.append(f"-Dpulsar.functions.extra.dependencies.dir={extra}")
         arguments += [
             f"-Dpulsar.functions.instance.classpath={installation.class_path}",
-            f"-Dlog4j.configurationFile={installation.log_config}",
+            f"-Dlog4j.configurationFile={installation.log_config},{levels_file(place.log_file)}",
             f"-Dpulsar.function.log.dir={place.log_file.parent}",
             f"-Dpulsar.function.log.file={place.log_file.stem}",
             *opened_modules(installation.version, release),

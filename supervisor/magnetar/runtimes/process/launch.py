@@ -48,7 +48,8 @@ class Launch:
     watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
     `last_words` picks out of its last lines what tells why it ended. One that answers before it is subscribed has a
     `ready_line`, which its log says when it is. `rotation` of `output`: its writer can `reopen` it, or it is rotated
-    `in-place` under a writer that can't, or it is the writer's `own` affair.
+    `in-place` under a writer that can't, or it is the writer's `own` affair. `levels` is the file that tells it the level of
+    its log, where it reads one.
     """
 
     argv: Sequence[str]
@@ -62,6 +63,7 @@ class Launch:
     stack_signal: signal.Signals | None = signal.SIGQUIT
     last_words: Reader = plain
     ready_line: re.Pattern[str] | None = None
+    levels: Path | None = None
 
 
 class Language(Protocol):

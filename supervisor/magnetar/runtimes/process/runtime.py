@@ -28,6 +28,7 @@ from magnetar.runtimes.process.belongings import Estate
 from magnetar.runtimes.process.command import python_environment
 from magnetar.runtimes.process.confinement import Confined, Confinement
 from magnetar.runtimes.process.instance import Before, ProcessInstance
+from magnetar.runtimes.process.java_levels import write_level
 from magnetar.runtimes.process.launch import Language, Launch, Place, health_interval
 from magnetar.runtimes.process.link import SupervisorLink
 from magnetar.runtimes.process.links import Links
@@ -167,6 +168,9 @@ class ProcessRuntime:
         return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
 
     async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
+        if launch.levels is not None:
+            undo.callback(partial(launch.levels.unlink, missing_ok=True))
+            write_level(launch.levels, None)
         link = self._links.open() if launch.linked else None
         if link is not None:
             self._release_at_end(start, link, undo)
@@ -187,6 +191,8 @@ class ProcessRuntime:
             belongings = self._estate.of(start.spec)
             undo.push_async_callback(belongings.remove)
             belongings.keep(start.place)
+            if launch.levels is not None:
+                undo.callback(partial(launch.levels.unlink, missing_ok=True))
             link = None
             if descriptor is not None:
                 link = self._links.open(socket.socket(fileno=descriptor))
