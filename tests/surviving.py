@@ -2,16 +2,21 @@
 
 import json
 import os
+import select
 import signal
+import statistics
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from magnetar.processes.home import LauncherHome
-from magnetar.processes.identity import Identity
+from magnetar.processes.identity import Identity, read_record
 from magnetar.runtimes.process.start import recorded
-from standalone import Standalone, until
+from magnetar_instance.spawner import marked
+from standalone import DEADLINE, Standalone, until
 
 
 @contextmanager
@@ -46,3 +51,38 @@ def everything(worker: Standalone) -> list[Identity]:
     """Return the processes of all instances that live."""
     found = [each.identity for each in recorded(worker.data / "instances")]
     return [each for each in found if each.alive]
+
+
+def kill_and_time(worker: Standalone) -> float:
+    """Kill a worker with all that is to end with it; returns the seconds until the last process had ended.
+
+    What was being started at that moment, and is not below the worker yet, is found by its mark.
+    """
+    mark = LauncherHome(worker.data).mark
+    below = {each.pid: os.pidfd_open(each.pid) for each in worker.children() if psutil.pid_exists(each.pid)}
+    begun = time.monotonic()
+    os.kill(worker.pid, signal.SIGKILL)
+    left = set(below.values())
+    while left and time.monotonic() - begun < DEADLINE:
+        left -= set(select.select(list(left), [], [], 1)[0])
+    passed = time.monotonic() - begun
+    for pidfd in below.values():
+        os.close(pidfd)
+    assert not left, f"{len(left)} of {len(below)} processes go on"
+    late = marked(mark)
+    until(lambda: not marked(mark), "what was being started goes on")
+    if late:
+        passed = time.monotonic() - begun
+    kill(worker)
+    return passed
+
+
+def tell(what: str, times: list[float]) -> None:
+    """Print a figure of a soak."""
+    told = f"{statistics.median(times) * 1000:.0f} ms at the median, {max(times) * 1000:.0f} ms at the most"
+    print(f"{what}: {told} of {len(times)} kills")
+
+
+def broker_of(worker: Standalone) -> Identity | None:
+    """Return the process of a worker's own broker."""
+    return Identity.from_record(read_record(worker.data / "broker.json"))

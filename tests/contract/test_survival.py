@@ -10,7 +10,7 @@ import pytest
 from magnetar.processes.home import LauncherHome
 from magnetar.processes.identity import Identity
 from standalone import Standalone, running, until
-from surviving import everything, kill, surviving
+from surviving import broker_of, everything, kill, kill_and_time, surviving, tell
 
 pytestmark = pytest.mark.timeout(3600 if "MAGNETAR_SOAK_ROUNDS" in os.environ else 300)
 ROUNDS = int(os.environ.get("MAGNETAR_SOAK_ROUNDS", "0"))
@@ -32,7 +32,7 @@ def test_instances_are_adopted_by_the_next_worker(tmp_path: Path) -> None:
         create(worker, "a", 3)
         create(worker, "b", 2)
         before = {name: each["pid"] for name, each in running(worker, 5).items()}
-        broker = worker.addresses["broker"]
+        broker, process = worker.addresses["broker"], broker_of(worker)
         for number in (signal.SIGKILL, signal.SIGTERM):
             worker.close_clients()
             os.kill(worker.pid, number)
@@ -42,7 +42,7 @@ def test_instances_are_adopted_by_the_next_worker(tmp_path: Path) -> None:
             after = running(worker, 5)
             assert {name: each["pid"] for name, each in after.items()} == before
             assert not any(each["restarts"] for each in after.values())
-            assert worker.addresses["broker"] == broker
+            assert (worker.addresses["broker"], broker_of(worker)) == (broker, process)
             assert len(everything(worker)) == 5
         consumer = worker.client.subscribe("a-out", "test")
         producer = worker.client.create_producer("a-in")
@@ -74,10 +74,12 @@ def test_what_ends_while_no_worker_is_there_is_told_with_its_signal(tmp_path: Pa
 def test_kills_under_churn_lose_and_double_nothing(tmp_path: Path) -> None:
     """Killed while instances start, stop and are updated, the next worker comes to what is wanted, each once."""
     with surviving(tmp_path) as worker:
+        broker = broker_of(worker)
         for turn in range(ROUNDS or 3):
             churn(worker, turn)
             kill(worker)
             worker.start()
+            assert broker_of(worker) == broker
         count = 2 * min(ROUNDS or 3, FUNCTIONS)
 
         def once_each() -> bool:
@@ -114,15 +116,15 @@ def test_by_default_nothing_outlives_a_killed_worker(tmp_path: Path) -> None:
     worker = Standalone(tmp_path / "data")
     worker.start()
     try:
+        times = []
         for turn in range(ROUNDS or 2):
             churn(worker, turn)
             if turn % 2:
                 running(worker, 2 * min(turn + 1, FUNCTIONS))
-            below = [Identity.of(each.pid) for each in worker.children()]
-            kill(worker)
-            until(lambda: not any(each.alive for each in below), "something was left")  # noqa: B023
+            times.append(kill_and_time(worker))
             assert not everything(worker)
             worker.start()
+        tell("nothing left of worker, broker and instances", times)
         count = 2 * min(ROUNDS or 2, FUNCTIONS)
         running(worker, count)
         assert len(everything(worker)) == count

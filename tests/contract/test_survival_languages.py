@@ -8,11 +8,35 @@ import pytest
 from magnetar.processes.identity import Identity
 from mixed import create_in, exchange
 from requirements import requires
-from standalone import running, until
-from surviving import kill, surviving
+from standalone import Standalone, running, until
+from surviving import everything, kill, kill_and_time, surviving, tell
 from toolchains import CACHE, java_installation
 
-pytestmark = [requires("java"), requires("maven"), requires("go"), pytest.mark.timeout(400)]
+ROUNDS = int(os.environ.get("MAGNETAR_SOAK_ROUNDS", "0"))
+"""Kills beside the one of the test."""
+pytestmark = [requires("java"), requires("maven"), requires("go"), pytest.mark.timeout(3600 if ROUNDS else 400)]
+
+
+def test_nothing_of_any_language_outlives_a_killed_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default Java, Go and Python instances end with their worker, and the next one starts each of them once."""
+    java_installation()
+    monkeypatch.setenv("MAGNETAR_CACHE", str(CACHE))
+    worker, times = Standalone(tmp_path / "data"), []
+    worker.start()
+    try:
+        for language in ("java", "go", "python"):
+            create_in(worker, language)
+        for _ in range(ROUNDS + 1):
+            running(worker, 3)
+            times.append(kill_and_time(worker))
+            assert not everything(worker)
+            worker.start()
+        tell("nothing left of Java, Go and Python", times)
+        running(worker, 3)
+        assert len(everything(worker)) == 3
+    finally:
+        if worker._process.poll() is None:
+            worker.stop()
 
 
 def test_instances_of_all_languages_are_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +46,10 @@ def test_instances_of_all_languages_are_adopted(tmp_path: Path, monkeypatch: pyt
     with surviving(tmp_path) as worker:
         names = {language: create_in(worker, language) for language in ("java", "go", "python")}
         before = {name: each["pid"] for name, each in running(worker, 3).items()}
+        for _ in range(ROUNDS):
+            kill(worker)
+            worker.start()
+            assert {name: each["pid"] for name, each in running(worker, 3).items()} == before
         kill(worker)
         gone = Identity.of(before[f"public/default/{names['go']}:0"])
         os.kill(gone.pid, signal.SIGKILL)
