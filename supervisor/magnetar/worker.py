@@ -213,6 +213,8 @@ class Worker:
             assigned=lambda fqiid: fqiid in self.coordination.assignments,
             starts=anyio.CapacityLimiter(_STARTS_PER_CORE * (os.cpu_count() or 1)),
             health=worker_settings.health_policy(self.config),
+            hold=self.packages.hold,
+            rejected_versions=self.config.magnetar.data_directory.absolute() / "updates",
             logger=self._log,
         )
         return await stack.enter_async_context(Supervisor(context))

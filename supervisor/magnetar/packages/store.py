@@ -2,7 +2,8 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import anyio
@@ -30,6 +31,8 @@ class PackageStore:
         self._cache = PackageCache(cache_dir)
         self._policy = policy or UrlPolicy()
         self._fetching: dict[str, anyio.Lock] = {}
+        self._held = Counter[str]()
+        self._deleted: set[str] = set()
 
     def incoming(self) -> Path:
         """Return a path for a file that is being received; whoever asks removes it."""
@@ -81,7 +84,10 @@ class PackageStore:
     async def delete(self, name: FunctionName, location: PackageLocationMetaData) -> None:
         """Delete a package that `upload` stored, and its lock; other packages are only forgotten here."""
         path = location.packagePath
-        await anyio.to_thread.run_sync(self._cache.forget, path)
+        if self._held[path]:
+            self._deleted.add(path)
+        else:
+            await anyio.to_thread.run_sync(self._cache.forget, path)
         if is_own(path):
             await self._admin.delete_package(path)
         if may_have_lock(location):
@@ -118,7 +124,22 @@ class PackageStore:
 
     async def sweep(self, in_use: Collection[str]) -> None:
         """Remove from this host what was fetched from locations that no function has any more."""
-        await anyio.to_thread.run_sync(self._cache.sweep, tuple(in_use))
+        await anyio.to_thread.run_sync(self._cache.sweep, (*in_use, *self._held))
+
+    def hold(self, location: PackageLocationMetaData) -> Callable[[], None]:
+        """Keep a package on this host, deleted or not, for a version that may have to run again; returns what ends that."""
+        path = location.packagePath
+        self._held[path] += 1
+
+        def let_go() -> None:
+            self._held[path] -= 1
+            if not self._held[path]:
+                del self._held[path]
+                if path in self._deleted:
+                    self._deleted.discard(path)
+                    self._cache.forget(path)
+
+        return let_go
 
     @contextlib.asynccontextmanager
     async def _one_at_a_time(self, location: str) -> AsyncIterator[None]:

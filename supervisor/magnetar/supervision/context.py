@@ -27,7 +27,9 @@ class SupervisionContext:
     `fetch` brings a package onto this host, `environment` what it depends on, telling what is installed for it; `choose`
     names the runtime of a function or raises RefusedError;
     `removed` is awaited once an instance that is not wanted any more has ended. `external` is the runtime that runs
-    functions as a whole, if one does; `assigned` says whether any worker of the fleet has an assignment.
+    functions as a whole, if one does; `assigned` says whether any worker of the fleet has an assignment;
+    `rejected_versions` is where updates that could not be made are remembered; `hold` keeps a package on this host, which
+    may have been deleted by the update of its function, until what it returns is called.
     """
 
     worker_id: str
@@ -44,6 +46,8 @@ class SupervisionContext:
     rollouts: Rollouts = field(default_factory=Rollouts)
     assigned: Callable[[str], bool] = lambda _: False
     health: HealthPolicy = field(default_factory=HealthPolicy)
+    rejected_versions: Path | None = None
+    hold: Callable[[PackageLocationMetaData], Callable[[], None]] = lambda _: lambda: None
     logger: BoundLogger = field(default_factory=worker_logger)
 
     async def survivor(self, fqiid: str) -> Survivor | None:

@@ -1,0 +1,143 @@
+"""Which version of an instance is to run: what is desired, or the one before where an update was rejected."""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from google.protobuf.message import DecodeError
+from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
+
+from magnetar.supervision.desired import Desired
+
+Hold = Callable[[PackageLocationMetaData], Callable[[], None]]
+_GOES_ON = "the version before runs on"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A version that could not be run, by its fingerprint, and why."""
+
+    fingerprint: str
+    reason: str
+
+    @property
+    def remark(self) -> str:
+        """What status says of it."""
+        return f"the update could not be made, and {_GOES_ON}: {self.reason}"
+
+
+class Versions:
+    """The versions of one instance; `hold` keeps the package of the one that was ready last.
+
+    A rejected one, and the one that runs instead, are written down in `directory`, where there is one: the next worker of
+    this host goes on with them.
+    """
+
+    def __init__(self, desired: Desired, directory: Path | None, hold: Hold) -> None:
+        self._hold = hold
+        self._let_go: Callable[[], None] = lambda: None
+        self._file = directory / f"{quote(desired.fqiid, safe='')}.json" if directory else None
+        self.runs = ""
+        """The fingerprint of the version that runs, or is about to."""
+        self.proven: Desired | None = None
+        """The version that was ready last."""
+        self.rejected: Rejected | None = None
+        if self._file is not None:
+            self._recall(self._file, desired)
+
+    def to_run(self, desired: Desired) -> Desired:
+        """Return what is to run where this is desired."""
+        return self.proven if self.proven is not None and self.rejects(desired) else desired
+
+    def rejects(self, desired: Desired) -> bool:
+        """Whether this is a version that was rejected."""
+        return self.rejected is not None and self.rejected.fingerprint == desired.fingerprint
+
+    def is_outdated(self, desired: Desired) -> bool:
+        """Whether what runs is to be replaced by what is desired."""
+        return desired.fingerprint != self.runs and not self.rejects(desired)
+
+    def may_come_back_from(self, version: Desired) -> bool:
+        """Whether there is another version to run instead of one that never got ready."""
+        return self.proven is not None and self.proven.fingerprint != version.fingerprint
+
+    def prove(self, version: Desired) -> None:
+        """Note that a version got ready."""
+        if version.fingerprint != self.runs:
+            return
+        self._keep(version)
+        if self.rejected is not None and not self._is_written(version):
+            self._forget_file()
+
+    def reject(self, version: Desired, reason: str) -> Rejected:
+        """Note that a version is not to be tried again."""
+        self.rejected = Rejected(version.fingerprint, reason)
+        if self._file is not None and self.proven is not None:
+            _write(self._file, self.rejected, self.proven)
+        return self.rejected
+
+    def forgive(self) -> None:
+        """Have whatever was rejected tried again."""
+        self.rejected = None
+        self._forget_file()
+
+    def forget(self) -> None:
+        """Know of no version that ran, as for an instance that was stopped or is gone."""
+        self._keep(None)
+        self.forgive()
+
+    def _keep(self, version: Desired | None) -> None:
+        """Have the package of a version on this host for as long as it may have to run again."""
+        before, self.proven = self._let_go, version
+        self._let_go = self._hold(version.metadata.packageLocation) if version else lambda: None
+        before()
+
+    def _is_written(self, version: Desired) -> bool:
+        return self._file is not None and _read(self._file).get("runs") == version.fingerprint
+
+    def _forget_file(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
+
+    def _recall(self, file: Path, desired: Desired) -> None:
+        """Go on with what the worker before knew, unless something else is desired by now."""
+        record = _read(file)
+        if record.get("rejected") != desired.fingerprint:
+            self._forget_file()
+            return
+        with suppress(KeyError, TypeError, ValueError, DecodeError):
+            metadata = FunctionMetaData.FromString(base64.b64decode(record["metadata"]))
+            self.rejected = Rejected(desired.fingerprint, str(record["reason"]))
+            self._keep(Desired(metadata, desired.instance_id))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _write(file: Path, rejected: Rejected, runs: Desired) -> None:
+    """Write it whole or not at all, for the worker's eyes alone: metadata hold tokens. What can't be kept is forgotten."""
+    record = {
+        "rejected": rejected.fingerprint,
+        "reason": rejected.reason,
+        "runs": runs.fingerprint,
+        "metadata": base64.b64encode(runs.metadata.SerializeToString()).decode(),
+    }
+    partial = file.with_suffix(".partial")
+    with suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w") as opened:  # noqa: PTH123 - the descriptor has its mode from the beginning
+            json.dump(record, opened)
+        partial.replace(file)

@@ -1,0 +1,95 @@
+"""Updates that can't be made of functions in every language: the version before goes on, under the next worker as well."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixed import DEADLINE, PYTHON, create_in, eventually, exchange, instance_of, path, update_ending, wait_phase
+from requirements import requires
+from standalone import Standalone, standalone, until
+from toolchains import CACHE, java_installation
+
+pytestmark = pytest.mark.timeout(300)
+FALSE = Path("/bin/false")
+
+
+def update(worker: Standalone, name: str, config: dict[str, Any], file: str = "", content: bytes = b"") -> None:
+    parts: dict[str, Any] = {"functionConfig": (None, json.dumps(config), "application/json")}
+    if file:
+        parts["data"] = (file, content)
+    answer = worker.http.put(path(name), files=parts, timeout=DEADLINE)
+    assert answer.status_code == 204, answer.text
+
+
+def until_come_back(worker: Standalone, name: str) -> dict[str, Any]:
+    """Wait until the version before runs, with the reason in status."""
+
+    def look() -> dict[str, Any] | None:
+        found = instance_of(worker, name)
+        fine = found and found["phase"] == "running" and "could not be made" in (found["reason"] or "")
+        return found if fine else None
+
+    found: dict[str, Any] = eventually(
+        look, lambda: f"it did not come back: {instance_of(worker, name)}\n{worker.log()[-2000:]}"
+    )
+    return found
+
+
+def check_that_it_comes_back(worker: Standalone, name: str) -> None:
+    """The version before works; a killed worker's successor runs it at once, and a good update is made."""
+    until_come_back(worker, name)
+    assert exchange(worker, name, "a", count=1) == ["a?!"]
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.close_clients()
+    worker._process.wait()
+    assert worker._process.stdout is not None
+    worker._process.stdout.close()
+    worker.start()
+    found = until_come_back(worker, name)
+    assert found["restarts"] == 0
+    events = worker.http.get(f"/magnetar/v1/instances/public/default/{name}/0/events").json()
+    assert [each["event"] for each in events] == ["spawn", "ready"]
+    # What was not acknowledged when the worker was killed comes again.
+    until(lambda: exchange(worker, name, "b", count=1) == ["b?!"], "it does not work under the next worker")
+
+
+@requires("go")
+def test_a_go_function_comes_back_to_the_version_before(tmp_path: Path) -> None:
+    """A program that ends at once is given up after three tries."""
+    with standalone(tmp_path / "data") as worker:
+        name = create_in(worker, "go")
+        wait_phase(worker, name, "running")
+        update(worker, name, {}, "exclaim", FALSE.read_bytes())
+        check_that_it_comes_back(worker, name)
+
+
+@requires("java")
+@requires("maven")
+def test_a_java_function_comes_back_to_the_version_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags that the JVM refuses are given up after three tries; another user config then takes effect."""
+    java_installation()
+    monkeypatch.setenv("MAGNETAR_CACHE", str(CACHE))
+    with standalone(tmp_path / "data") as worker:
+        name = create_in(worker, "java")
+        wait_phase(worker, name, "running")
+        update(worker, name, {"runtimeFlags": "-XX:+NoSuchFlagAtAll"})
+        check_that_it_comes_back(worker, name)
+        assert "NoSuchFlagAtAll" in instance_of(worker, name)["reason"]  # type: ignore[index]
+
+
+def test_a_python_function_goes_on_under_the_next_worker(tmp_path: Path) -> None:
+    """An import error is no death of the version before; a good update and a restart are made as if nothing had been."""
+    with standalone(tmp_path / "data") as worker:
+        name = create_in(worker, "python")
+        wait_phase(worker, name, "running")
+        update(worker, name, {}, "exclaim.py", b"import nowhere_at_all\n" + PYTHON.encode())
+        check_that_it_comes_back(worker, name)
+        assert list((worker.data / "updates").iterdir())
+        update(worker, name, {}, "exclaim.py", PYTHON.encode())
+        until(lambda: not instance_of(worker, name)["reason"], "the good update is not made")  # type: ignore[index]
+        update_ending(worker, name, "!!")
+        until(lambda: exchange(worker, name, "c", count=1) == ["c!!"], "the next update is not made")
+        assert not list((worker.data / "updates").iterdir())
