@@ -243,13 +243,14 @@ def test_locations() -> None:
 @pytest.mark.parametrize("path", ["", "https://example.org/hello.py"], ids=["own", "elsewhere"])
 async def test_keeps_a_lock_beside_a_package(admin: BrokerAdmin, code: Path, tmp_path: Path, path: str) -> None:
     """Every worker reads what one has kept, wherever the package itself is, and it goes with the package."""
+    name = FunctionName(*NAME[:2], f"locked-{tmp_path.name}")  # the other tests leave packages of theirs
     here, there = PackageStore(admin, tmp_path / "here"), PackageStore(admin, tmp_path / "there")
-    location = at(path) if path else await here.upload(NAME, 0, code, "hello.py")
-    assert await there.lock(NAME, location) is None
+    location = at(path) if path else await here.upload(name, 0, code, "hello.py")
+    assert await there.lock(name, location) is None
     for lock in (b"one", b"two"):
-        await here.keep_lock(NAME, location, lock)
-    assert await there.lock(NAME, location) == await there.lock(NAME, location) == b"two"
-    await here.delete(NAME, location)
-    assert await here.lock(NAME, location) is None
+        await here.keep_lock(name, location, lock)
+    assert await there.lock(name, location) == await there.lock(name, location) == b"two"
+    await here.delete(name, location)
+    assert await here.lock(name, location) is None
     with pytest.raises(BrokerRefusedError, match="does not exist"):
-        await admin.package_versions(f"function://{NAME.fqfn}")
+        await admin.package_versions(f"function://{name.fqfn}")
