@@ -1,245 +1,166 @@
 """The broker's figures: rates and latencies with the Python and Java clients, memory, start; Pulsar's beside them."""
 
 import argparse
-import json
 import shutil
-import subprocess
-import sys
-import threading
+import statistics
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
-import pulsar
-from broker_wire import hello, produce, send, subscribe
-from foreign_clients import java_command
-from magnetar_broker.testing import RunningBroker, running_broker
-from magnetar_broker.wire.frames import FrameReader
-from magnetar_broker.wire.proto.pulsar_api import BaseCommand
+from magnetar_broker.testing import running_broker
+from pulsar_bed.bed import Standalone, set_up
 
-from bench.report import Figure, machine, show
+from bench.broker_load.alone import MIB, backlog, idle_topics
+from bench.broker_load.clients import JavaLoad, Load, PythonLoad
+from bench.report import Figure
 
-QUIET = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
-MIB = 2**20
-
-
-class Load(Protocol):
-    """Puts load on a broker with one of the clients."""
-
-    name: str
-
-    def publish(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        """Return messages per second."""
-
-    def consume(self, topic: str, count: int) -> float:
-        """Return messages per second."""
-
-    def pipe(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        """Publish and consume at once; return messages per second."""
-
-    def latencies(self, topic: str, count: int, size: int, rate: int, *, batched: bool) -> tuple[float, ...]:
-        """Return milliseconds from sending to arrival."""
-
-
-class PythonLoad:
-    """The official Python client."""
-
-    name = "python"
-
-    def __init__(self, url: str) -> None:
-        self._client = pulsar.Client(url, logger=QUIET)
-
-    def _producer(self, topic: str, *, batched: bool) -> pulsar.Producer:
-        return self._client.create_producer(
-            topic,
-            batching_enabled=batched,
-            batching_max_publish_delay_ms=1,
-            block_if_queue_full=True,
-            send_timeout_millis=0,
-            max_pending_messages=5000,
-        )
-
-    def _consumer(self, topic: str) -> pulsar.Consumer:
-        position = pulsar.InitialPosition.Earliest
-        return self._client.subscribe(topic, "load", receiver_queue_size=5000, initial_position=position)
-
-    def publish(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        producer, data = self._producer(topic, batched=batched), b"." * size
-        start = time.perf_counter()
-        for _ in range(count):
-            producer.send_async(data, None)
-        producer.flush()
-        taken = time.perf_counter() - start
-        producer.close()
-        return count / taken
-
-    def consume(self, topic: str, count: int) -> float:
-        consumer = self._consumer(topic)
-        start = time.perf_counter()
-        for _ in range(count):
-            message = consumer.receive(60_000)
-        taken = time.perf_counter() - start
-        consumer.acknowledge_cumulative(message)
-        consumer.close()
-        return count / taken
-
-    def pipe(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        consumer = self._consumer(topic)
-        sender = threading.Thread(target=self.publish, args=(topic, count, size), kwargs={"batched": batched})
-        start = time.perf_counter()
-        sender.start()
-        for _ in range(count):
-            message = consumer.receive(60_000)
-        taken = time.perf_counter() - start
-        sender.join()
-        consumer.acknowledge_cumulative(message)
-        consumer.close()
-        return count / taken
-
-    def latencies(self, topic: str, count: int, size: int, rate: int, *, batched: bool) -> tuple[float, ...]:
-        consumer, producer = self._consumer(topic), self._producer(topic, batched=batched)
-        sent_at, taken = [0.0] * count, [0.0] * count
-
-        def receive() -> None:
-            for number in range(count):
-                message = consumer.receive(60_000)
-                taken[number] = (time.perf_counter() - sent_at[number]) * 1000
-                consumer.acknowledge(message)
-
-        receiver = threading.Thread(target=receive)
-        receiver.start()
-        data, due = b"." * size, time.perf_counter()
-        for number in range(count):
-            sent_at[number] = time.perf_counter()
-            producer.send_async(data, None)
-            due += 1 / rate
-            time.sleep(max(0.0, due - time.perf_counter()))
-        receiver.join()
-        producer.close()
-        consumer.close()
-        return tuple(taken)
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class JavaLoad:
-    """The official Java client, in a process of its own, warm after its first run."""
-
-    name = "java"
-
-    def __init__(self, url: str) -> None:
-        command = [*java_command("broker.Load", "-Xmx768m"), url]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def _ask(self, *words: object) -> str:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(" ".join(str(word) for word in words) + "\n")
-        return self._process.stdout.readline()
-
-    def publish(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        return float(self._ask("publish", topic, count, size, str(batched).lower()))
-
-    def consume(self, topic: str, count: int) -> float:
-        return float(self._ask("consume", topic, count))
-
-    def pipe(self, topic: str, count: int, size: int, *, batched: bool) -> float:
-        return float(self._ask("pipe", topic, count, size, str(batched).lower()))
-
-    def latencies(self, topic: str, count: int, size: int, rate: int, *, batched: bool) -> tuple[float, ...]:
-        answer = self._ask("latency", topic, count, size, str(batched).lower(), rate)
-        return tuple(float(word) for word in answer.split())
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+_CLIENTS: dict[str, Callable[[str], Load]] = {"java": JavaLoad, "python": PythonLoad}
+_SIZES = (100, 1024)
+_WARM_UPS = 4
+_STARTS = 5
 
 
 @dataclass(frozen=True)
 class Served:
-    """A broker under load."""
+    """A broker under load, and the seconds that it took to start."""
 
     name: str
     url: str
-    pid: int | None
+    pid: int
+    started: float
+
+    @property
+    def memory(self) -> float:
+        """Its resident memory in MiB."""
+        return psutil.Process(self.pid).memory_info().rss / MIB
 
 
 def measure(arguments: Sequence[str]) -> list[Figure]:
-    """Run everything against a fresh broker, and when asked the same loads against a Pulsar that runs."""
+    """Run the loads against a fresh broker, and when asked against a Pulsar in turns with it."""
     parser = argparse.ArgumentParser(prog="scripts/bench broker")
-    parser.add_argument("--messages", type=int, default=50_000, help="of each run")
+    parser.add_argument("--messages", type=int, default=100_000, help="of each run in batches; single ones: half of it")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pulsar", metavar="URL", help="the service URL of a Pulsar standalone to hold it against")
-    parser.add_argument("--pulsar-pid", type=int, help="its process, for its memory")
+    parser.add_argument("--clients", nargs="+", choices=("java", "python", "none"), default=_available())
+    parser.add_argument(
+        "--pulsar",
+        nargs="?",
+        const="shipped",
+        choices=("shipped", "synced"),
+        help="hold it against a Pulsar standalone as it is shipped, which does not sync its journal, or one that does",
+    )
     options = parser.parse_args(arguments)
+    clients = [name for name in options.clients if name != "none"]
     figures: list[Figure] = []
-    with running_broker() as broker:
-        served = [Served("magnetar", broker.service_url, broker.pid)]
-        if options.pulsar:
-            served.append(Served("pulsar", options.pulsar, options.pulsar_pid))
-        kinds: list[type[PythonLoad | JavaLoad]] = [PythonLoad]
-        if shutil.which("java") and shutil.which("mvn"):
-            kinds.append(JavaLoad)
-        for kind in kinds:
-            figures += _side_by_side(kind, served, options.messages, options.rounds)
-        for each in served:
-            if each.pid is not None:
-                memory = psutil.Process(each.pid).memory_info().rss / MIB
-                figures.append(Figure(f"{each.name}: memory after the loads", (memory,), "MiB"))
-    return figures + _start() + _backlog(1_000_000) + _idle_topics(10_000)
+    if clients:
+        with _served(options.pulsar) as served:
+            for name in clients:
+                figures += _with_client(_CLIENTS[name], served, options.messages, options.rounds)
+            if len(served) > 1:
+                figures += _sizes_of_processes(served)
+    if not clients or clients == _available():
+        figures += [*_start(), *backlog(1_000_000), *idle_topics(10_000)]
+    return figures
 
 
-def _side_by_side(
-    kind: type[PythonLoad | JavaLoad], served: Sequence[Served], messages: int, rounds: int
-) -> Iterator[Figure]:
+def _available() -> list[str]:
+    return ["java", "python"] if shutil.which("java") and shutil.which("mvn") else ["python"]
+
+
+@contextmanager
+def _served(pulsar: str | None) -> Iterator[list[Served]]:
+    """Run a broker, and a Pulsar where one is wanted."""
+    with ExitStack() as stack:
+        before = time.perf_counter()
+        broker = stack.enter_context(running_broker())
+        served = [Served("magnetar", broker.service_url, broker.pid, time.perf_counter() - before)]
+        if pulsar:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="magnetar-bench-"))
+            standalone = Standalone(set_up(), Path(folder), synced=pulsar == "synced")
+            stack.callback(standalone.stop)
+            before = time.perf_counter()
+            standalone.start(worker=False)
+            taken = time.perf_counter() - before
+            served.append(Served("pulsar", standalone.addresses.service_url, standalone.pid, taken))
+        yield served
+
+
+def _with_client(make: Callable[[str], Load], served: Sequence[Served], messages: int, rounds: int) -> Iterator[Figure]:
     """Run each load on each broker in turns, so that what else the machine does falls on all alike."""
-    loads = [(each.name, kind(each.url)) for each in served]
+    loads = {each.name: make(each.url) for each in served}
     try:
-        for _, load in loads:
-            load.publish(_topic(), messages, 100, batched=True)
-        for size in (100, 1024):
+        for load in loads.values():
+            _warm_up(load, messages)
+        for size in _SIZES:
             for batched in (True, False):
-                yield from _rates(loads, messages, size, rounds, batched=batched)
+                yield from _rates(loads, messages if batched else messages // 2, size, rounds, batched=batched)
         for rate in (200, 2000):
-            for batched in (True, False):
-                for name, load in loads:
-                    taken = load.latencies(_topic(), rate * 3, 100, rate, batched=batched)
-                    yield from _latency_figures(f"{name}: {load.name}, {rate}/s, {_how(batched)}", taken)
+            for size in _SIZES:
+                for batched in (True, False):
+                    yield from _latencies(loads, size, rate, batched=batched)
     finally:
-        for _, load in loads:
+        for load in loads.values():
             load.close()
 
 
-def _rates(
-    loads: Sequence[tuple[str, PythonLoad | JavaLoad]], messages: int, size: int, rounds: int, *, batched: bool
-) -> Iterator[Figure]:
-    samples: dict[tuple[str, str], list[float]] = {}
+def _warm_up(load: Load, messages: int) -> None:
+    """Let the virtual machines compile what they run: of a cold client or Pulsar the first second is ten times slower."""
+    for _ in range(_WARM_UPS):
+        for batched in (True, False):
+            load.pipe(_topic(), messages if batched else messages // 2, 100, batched=batched)
+            load.latencies(_topic(), 500, 100, 2000, batched=batched)
+
+
+def _rates(loads: Mapping[str, Load], messages: int, size: int, rounds: int, *, batched: bool) -> Iterator[Figure]:
+    samples: dict[str, dict[str, list[float]]] = {}
     for _ in range(rounds):
-        for name, load in loads:
+        for name, load in loads.items():
             topic = _topic()
             for what, found in (
                 ("publish", load.publish(topic, messages, size, batched=batched)),
                 ("consume", load.consume(topic, messages)),
                 ("in to out", load.pipe(_topic(), messages, size, batched=batched)),
             ):
-                samples.setdefault((what, name), []).append(found / 1000)
-    client = loads[0][1].name
-    for (what, name), found_all in samples.items():
-        title = f"{name}: {client} {what}, {size} B, {_how(batched)}"
-        yield Figure(title, tuple(found_all), "1000/s", "Pulsar's" if name == "magnetar" else "")
+                samples.setdefault(what, {}).setdefault(name, []).append(found / 1000)
+    client = next(iter(loads.values())).name
+    for what, found_all in samples.items():
+        yield _beside(f"{client} {what}, {size} B, {_how(batched=batched)}", found_all, "1000/s")
 
 
-def _how(batched: bool) -> str:  # noqa: FBT001 - a word for a title
+def _latencies(loads: Mapping[str, Load], size: int, rate: int, *, batched: bool) -> Iterator[Figure]:
+    """Measure for three seconds with each broker, after a half that does not count."""
+    client = next(iter(loads.values())).name
+    uncounted = rate // 2
+    taken = {
+        name: sorted(load.latencies(_topic(), uncounted + rate * 3, size, rate, batched=batched)[uncounted:])
+        for name, load in loads.items()
+    }
+    for share, word in ((0.5, "p50"), (0.99, "p99")):
+        found = {name: [ordered[int(len(ordered) * share)]] for name, ordered in taken.items()}
+        yield _beside(f"{client} {rate}/s, {size} B, {_how(batched=batched)}, {word}", found, "ms")
+
+
+def _sizes_of_processes(served: Sequence[Served]) -> Iterator[Figure]:
+    yield _beside("start to ready", {each.name: [each.started] for each in served}, "s")
+    yield _beside("memory after the loads", {each.name: [each.memory] for each in served}, "MiB")
+
+
+def _beside(what: str, samples: Mapping[str, Sequence[float]], unit: str) -> Figure:
+    """Return our figure; where there is Pulsar's of the same run, with that and the ratio of the two."""
+    ours, theirs = samples["magnetar"], samples.get("pulsar")
+    goal = ""
+    if theirs:
+        middle = statistics.median(theirs)
+        spread = f" ({min(theirs):.3g} to {max(theirs):.3g})" if len(theirs) > 1 else ""
+        goal = f"Pulsar {middle:.3g}{spread}: ratio {statistics.median(ours) / middle:.2g}"
+    return Figure(what, tuple(ours), unit, goal)
+
+
+def _how(*, batched: bool) -> str:
     return "batched" if batched else "single"
 
 
@@ -247,15 +168,9 @@ def _topic() -> str:
     return f"persistent://public/default/bench-{uuid.uuid4().hex}"
 
 
-def _latency_figures(title: str, taken: tuple[float, ...]) -> Iterator[Figure]:
-    ordered = sorted(taken)
-    for share, word in ((0.5, "p50"), (0.99, "p99")):
-        yield Figure(f"{title}, {word}", (ordered[int(len(ordered) * share)],), "ms")
-
-
 def _start() -> list[Figure]:
     times, memory = [], []
-    for _ in range(5):
+    for _ in range(_STARTS):
         before = time.perf_counter()
         with running_broker() as broker:
             times.append((time.perf_counter() - before) * 1000)
@@ -264,90 +179,3 @@ def _start() -> list[Figure]:
         Figure("start to ready", tuple(times), "ms", "< 300"),
         Figure("memory when ready", tuple(memory), "MiB", "< 56"),
     ]
-
-
-class _Raw:
-    """A client that speaks the protocol itself: what it costs does not hide what the broker costs."""
-
-    def __init__(self, broker: RunningBroker) -> None:
-        import socket  # noqa: PLC0415 - only here
-
-        port = int(broker.service_url.rsplit(":", 1)[1])
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self._reader = FrameReader()
-        self.socket.sendall(hello())
-
-    def wait(self, kind: int, count: int) -> None:
-        while count > 0:
-            for command, _ in self._reader.feed(self.socket.recv(1 << 20)):
-                count -= BaseCommand.FromString(bytes(command)).type == kind
-
-
-@contextmanager
-def _raw(broker: RunningBroker) -> Iterator[_Raw]:
-    client = _Raw(broker)
-    try:
-        yield client
-    finally:
-        client.socket.close()
-
-
-def _backlog(count: int) -> list[Figure]:
-    """Publish messages of 100 bytes, each by itself, that nobody reads."""
-    with running_broker() as broker, _raw(broker) as client:
-        client.socket.sendall(subscribe() + produce())
-        process = psutil.Process(broker.pid)
-        before = process.cpu_times().user + process.cpu_times().system
-        for start in range(0, count, 2000):
-            client.socket.sendall(b"".join(send(number, b"." * 100) for number in range(start, start + 2000)))
-            client.wait(BaseCommand.SEND_RECEIPT, 2000)
-        cpu = process.cpu_times().user + process.cpu_times().system - before
-        memory = process.memory_info().rss / MIB
-        broker.kill()
-        started = time.perf_counter()
-        broker.restart()
-        opened = time.perf_counter() - started
-    return [
-        Figure(f"memory with {count} unread messages", (memory,), "MiB", "< 150"),
-        Figure("CPU of one single message, published", (cpu / count * 1e6,), "µs"),
-        Figure(f"open after a crash with {count} unread messages", (opened,), "s"),
-    ]
-
-
-def _idle_topics(count: int) -> list[Figure]:
-    with running_broker() as broker:
-        with _raw(broker) as client:
-            for start in range(0, count, 1000):
-                client.socket.sendall(b"".join(subscribe(f"t{n}", consumer=n) for n in range(start, start + 1000)))
-                client.wait(BaseCommand.SUCCESS, 1000)
-        memory = psutil.Process(broker.pid).memory_info().rss / MIB
-        broker.stop()
-        started = time.perf_counter()
-        broker.restart()
-        opened = time.perf_counter() - started
-        process = psutil.Process(broker.pid)
-        before = process.cpu_times().user + process.cpu_times().system
-        time.sleep(10)
-        idle = (process.cpu_times().user + process.cpu_times().system - before) * 10
-    return [
-        Figure(f"memory with {count} idle topics", (memory,), "MiB", "< 150"),
-        Figure(f"open with {count} idle topics", (opened,), "s", "< 2"),
-        Figure(f"CPU with {count} idle topics", (idle,), "% of a core"),
-    ]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the figures as a table and, with --json FILE, write them there."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--json", type=Path)
-    options, rest = parser.parse_known_args(argv)
-    figures = measure(rest)
-    show("broker", figures)
-    if options.json:
-        results = {"broker": [each.to_json() for each in figures]}
-        options.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -91,11 +91,15 @@ class Addresses:
 
 
 class Standalone:
-    """One Pulsar on a data directory of its own: it can be stopped and started again, with its own worker or without."""
+    """One Pulsar on a data directory of its own: it can be stopped and started again, with its own worker or without.
 
-    def __init__(self, pulsar_home: Path, directory: Path) -> None:
+    As a standalone is shipped it receipts what is not on disk yet; with `synced` it syncs its journal first.
+    """
+
+    def __init__(self, pulsar_home: Path, directory: Path, *, synced: bool = False) -> None:
         self.home = pulsar_home
         self.directory = directory
+        self._synced = synced
         ports = _free_ports(5)
         self.broker_port, self.web_port, self._bookie_port, self._stream_port, self._zookeeper_port = ports
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,6 +109,12 @@ class Standalone:
     @property
     def addresses(self) -> Addresses:
         return Addresses(f"pulsar://127.0.0.1:{self.broker_port}", f"http://127.0.0.1:{self.web_port}")
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self, *, worker: bool) -> None:
         """Start it and wait until it answers."""
@@ -197,7 +207,8 @@ class Standalone:
             f"functionsWorkerEnabled={str(worker).lower()}\n"
             "managedLedgerDefaultEnsembleSize=1\nmanagedLedgerDefaultWriteQuorum=1\nmanagedLedgerDefaultAckQuorum=1\n"
             "brokerDeleteInactiveTopicsEnabled=false\nloadBalancerEnabled=false\nnumHttpServerThreads=8\n"
-            "journalSyncData=false\njournalMaxGroupWaitMSec=1\ndiskUsageThreshold=0.99\ndiskUsageWarnThreshold=0.99\n"
+            f"journalSyncData={str(self._synced).lower()}\njournalMaxGroupWaitMSec=1\n"
+            "diskUsageThreshold=0.99\ndiskUsageWarnThreshold=0.99\n"
             "ledgerStorageClass=org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage\n"
             f"enablePackagesManagement={str(not worker).lower()}\nfunctionsWorkerEnablePackageManagement=false\n"
             "packagesManagementStorageProvider="

@@ -18,7 +18,8 @@ import org.apache.pulsar.client.api.SubscriptionInitialPosition;
 /**
  * Puts load on a broker, as lines of standard input ask: "publish TOPIC COUNT SIZE BATCHED", "consume TOPIC COUNT" and
  * "pipe TOPIC COUNT SIZE BATCHED" answer with messages per second, "latency TOPIC COUNT SIZE BATCHED RATE" with the
- * milliseconds of each message from its sending to its arrival. Argument: the broker's service URL.
+ * milliseconds of each message from when it was due to be sent to its arrival. Producers and consumers are made before a
+ * clock starts. Argument: the broker's service URL.
  */
 public final class Load {
     private static final int WAIT = 60;
@@ -38,16 +39,22 @@ public final class Load {
     private static String answer(PulsarClient client, String[] words) throws Exception {
         int count = Integer.parseInt(words[2]);
         return switch (words[0]) {
-            case "publish" -> perSecond(count, () -> publish(client, words, count));
+            case "publish" -> {
+                try (Producer<byte[]> producer = producer(client, words).create()) {
+                    yield perSecond(count, () -> send(producer, words, count));
+                }
+            }
             case "consume" -> {
                 try (Consumer<byte[]> consumer = consumer(client, words[1])) {
-                    yield perSecond(count, () -> drain(consumer, count));
+                    drain(consumer, 1);
+                    yield perSecond(count - 1, () -> drain(consumer, count - 1));
                 }
             }
             case "pipe" -> {
-                try (Consumer<byte[]> consumer = consumer(client, words[1])) {
+                try (Consumer<byte[]> consumer = consumer(client, words[1]);
+                        Producer<byte[]> producer = producer(client, words).create()) {
+                    Thread sender = new Thread(() -> uncheckedSend(producer, words, count));
                     yield perSecond(count, () -> {
-                        Thread sender = new Thread(() -> uncheckedPublish(client, words, count));
                         sender.start();
                         drain(consumer, count);
                         sender.join();
@@ -79,21 +86,19 @@ public final class Load {
                 .subscriptionInitialPosition(SubscriptionInitialPosition.Earliest).subscribe();
     }
 
-    private static void publish(PulsarClient client, String[] words, int count) throws Exception {
+    private static void send(Producer<byte[]> producer, String[] words, int count) throws Exception {
         byte[] data = new byte[Integer.parseInt(words[3])];
         CountDownLatch receipts = new CountDownLatch(count);
-        try (Producer<byte[]> producer = producer(client, words).create()) {
-            for (int sent = 0; sent < count; sent++) {
-                producer.sendAsync(data).thenRun(receipts::countDown);
-            }
-            producer.flush();
-            receipts.await(WAIT, TimeUnit.SECONDS);
+        for (int sent = 0; sent < count; sent++) {
+            producer.sendAsync(data).thenRun(receipts::countDown);
         }
+        producer.flush();
+        receipts.await(WAIT, TimeUnit.SECONDS);
     }
 
-    private static void uncheckedPublish(PulsarClient client, String[] words, int count) {
+    private static void uncheckedSend(Producer<byte[]> producer, String[] words, int count) {
         try {
-            publish(client, words, count);
+            send(producer, words, count);
         } catch (Exception problem) {
             throw new IllegalStateException(problem);
         }
@@ -110,27 +115,27 @@ public final class Load {
     private static String latencies(PulsarClient client, String[] words, int count) throws Exception {
         byte[] data = new byte[Integer.parseInt(words[3])];
         long pause = 1_000_000_000L / Integer.parseInt(words[5]);
-        long[] sentAt = new long[count];
         double[] taken = new double[count];
         try (Consumer<byte[]> consumer = consumer(client, words[1]);
                 Producer<byte[]> producer = producer(client, words).create()) {
+            long first = System.nanoTime() + 10_000_000L;
             Thread receiver = new Thread(() -> {
                 try {
                     for (int received = 0; received < count; received++) {
-                        consumer.acknowledge(consumer.receive(WAIT, TimeUnit.SECONDS));
-                        taken[received] = (System.nanoTime() - sentAt[received]) / 1e6;
+                        Message<byte[]> message = consumer.receive(WAIT, TimeUnit.SECONDS);
+                        taken[received] = (System.nanoTime() - first - received * pause) / 1e6;
+                        consumer.acknowledge(message);
                     }
                 } catch (PulsarClientException problem) {
                     throw new IllegalStateException(problem);
                 }
             });
             receiver.start();
-            long next = System.nanoTime();
             for (int sent = 0; sent < count; sent++) {
-                sentAt[sent] = System.nanoTime();
+                for (long left; (left = first + sent * pause - System.nanoTime()) > 0;) {
+                    LockSupport.parkNanos(left);
+                }
                 producer.sendAsync(data);
-                next += pause;
-                LockSupport.parkNanos(next - System.nanoTime());
             }
             receiver.join();
         }

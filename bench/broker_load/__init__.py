@@ -1,0 +1,1 @@
+"""The loads that bench/broker.py puts on brokers."""
