@@ -43,7 +43,7 @@ class Served:
 def measure(arguments: Sequence[str]) -> list[Figure]:
     """Run the loads against a fresh broker, and when asked against a Pulsar in turns with it."""
     parser = argparse.ArgumentParser(prog="scripts/bench broker")
-    parser.add_argument("--messages", type=int, default=100_000, help="of each run in batches; single ones: half of it")
+    parser.add_argument("--messages", type=int, default=60_000, help="of each run in batches; single ones: half of it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", nargs="+", choices=("java", "python", "none"), default=_available())
     parser.add_argument(
