@@ -18,6 +18,10 @@ class FunctionExitError(Exception):
         self.code = code if isinstance(code, int) and code else 1
 
 
+class BeginAnewError(Exception):
+    """Raised when results can't be confirmed any more: an instance subscribes anew, at the first unacknowledged input."""
+
+
 class StateError(RuntimeError):
     """Raised when state can't be read or written as asked."""
 

@@ -3,18 +3,24 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pulsar
 
 from magnetar_instance.assembly import AnyRunner, assemble
 from magnetar_instance.client import connect, reach
+from magnetar_instance.errors import BeginAnewError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
 from magnetar_instance.log_topic import LogTopic
 from magnetar_instance.proto.control import FunctionStatus, MetricsData
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.windowing import unwrapped
+
+_PAUSES = (0.0, 0.1, 1.0, 5.0, 15.0)
+"""Between beginnings; forgotten once one went well for so long."""
+_STEADY_SECONDS = 60.0
 
 Notify = Callable[[str, dict[str, object]], None]
 
@@ -42,8 +48,8 @@ class Instance:
         self._lock = threading.Lock()
         self._client: pulsar.Client | None = None
         self._runner: AnyRunner | None = None
-        self._stopping = False
-        self._ended = False
+        self._ending = threading.Event()
+        self._ended = self._ready = False
         self._permitted = threading.Event()
         if not waits:
             self._permitted.set()
@@ -64,6 +70,23 @@ class Instance:
             self._ended = True
 
     def _connected(self, function: UserFunction) -> None:
+        pauses: tuple[float, ...] = _PAUSES
+        while True:
+            began = time.monotonic()
+            try:
+                self._once(function)
+            except BeginAnewError as error:
+                self._logger.error("%s: beginning anew", error)  # noqa: TRY400 - where it comes from says nothing
+                self._figures.system_failed(str(error), "BeginAnew")
+            else:
+                return
+            pause, *rest = pauses if time.monotonic() - began < _STEADY_SECONDS else _PAUSES
+            pauses = tuple(rest) or (pause,)
+            if self._ending.wait(pause):
+                return
+
+    def _once(self, function: UserFunction) -> None:
+        """Connect, subscribe and process until stopped, or until all that can help is to begin anew."""
         client = connect(self._settings)
         with self._lock:
             self._client = client
@@ -72,7 +95,7 @@ class Instance:
                 self._wait_to_subscribe(client)
                 self._subscribed(client, function)
         finally:
-            self.close_client()
+            self._close_client()
 
     def _wait_to_subscribe(self, client: pulsar.Client) -> None:
         if self._permitted.is_set():
@@ -80,7 +103,7 @@ class Instance:
         try:
             reach(client, self._settings)
         except pulsar.PulsarException:
-            if not self._stopping:
+            if not self._ending.is_set():
                 raise
         self._notify("prepared", {})
         self._permitted.wait()
@@ -99,23 +122,30 @@ class Instance:
             handler.close()
 
     def _subscribed(self, client: pulsar.Client, function: UserFunction) -> None:
-        if self._stopping:
+        if self._ending.is_set():
             return
         try:
             assembly = assemble(client, self._settings, function, self._figures, self._logger, self._tell_progress)
         except pulsar.PulsarException:
-            if self._stopping:
+            if self._ending.is_set():
                 return
             raise
         with self._lock:
             self._runner = assembly.runner
-            stopping = self._stopping
+            stopping = self._ending.is_set()
         try:
             if not stopping:
-                self._notify("ready", {})
+                self._tell_ready()
                 assembly.runner.run()
         finally:
+            with self._lock:
+                self._runner = None
             assembly.close()
+
+    def _tell_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            self._notify("ready", {})
 
     def _tell_progress(self, received: int, came_back: int) -> None:
         self._notify("progress", {"received": received, "processed": came_back})
@@ -130,7 +160,7 @@ class Instance:
         One that is not subscribed yet, because the broker is away for example, has nothing to finish.
         """
         with self._lock:
-            self._stopping = True
+            self._ending.set()
             runner, client = self._runner, self._client
         self._permitted.set()
         if runner is not None:
@@ -141,12 +171,16 @@ class Instance:
     def close_client(self) -> None:
         """Close the client, under a function that is stuck if need be: no successor meets its subscription."""
         with self._lock:
-            self._stopping = True
-            client, self._client = self._client, None
+            self._ending.set()
             runner = self._runner
         self._permitted.set()
         if runner is not None:
             runner.abandon()
+        self._close_client()
+
+    def _close_client(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(pulsar.PulsarException):
                 client.close()

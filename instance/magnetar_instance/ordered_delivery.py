@@ -1,11 +1,26 @@
 """Inputs that are settled in their order: by acknowledging, in one call, all up to the last one that is confirmed."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pulsar
 
-from magnetar_instance.delivery import Confirmation, Deliveries, Round
+from magnetar_instance.delivery import ROUNDS_IN_FLIGHT, Confirmation, Deliveries, Policy, Round
+from magnetar_instance.entries import Entry
+from magnetar_instance.inputs import Input
+
+_PATIENCE_SECONDS = 0.5
+
+
+class _OfRound(Confirmation):
+    """Waits for the answers to what one call published, on behalf of the round that the call is settled with."""
+
+    __slots__ = ("round",)
+
+    def __init__(self) -> None:
+        super().__init__(lambda _, result: self.round.answer(result))
+        self.round: Confirmation
 
 
 class OrderedDeliveries(Deliveries):
@@ -15,8 +30,9 @@ class OrderedDeliveries(Deliveries):
     only a new beginning helps, at the first input that was not acknowledged.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, failed: Callable[[pulsar.Result, int], None], gives_up: Callable[[], bool]) -> None:
+        super().__init__(Policy(rejects=False), failed)
+        self._gives_up = gives_up
         self._unsettled: deque[Round] = deque()
         self._confirmations: dict[Round, Confirmation] = {}
         self._results: dict[Round, pulsar.Result] = {}
@@ -26,11 +42,29 @@ class OrderedDeliveries(Deliveries):
         """Return the confirmation of the round: no input is settled before those that came before it."""
         return self._confirmation_of_round(round_)
 
+    def confirmation_of(self, inputs: list[tuple[Input, Entry]]) -> Confirmation:  # noqa: ARG002 - as above
+        """Return a confirmation that is to be joined to the round of its inputs before that is flushed."""
+        return _OfRound()
+
+    def join(self, round_: Round, confirmation: Confirmation) -> None:
+        """Have a round wait for a confirmation too."""
+        assert isinstance(confirmation, _OfRound)
+        confirmation.round = self._confirmation_of_round(round_)
+        confirmation.round.expect()
+        round_.apart.append(confirmation)
+
     def finish(self, round_: Round, producers: list[Any]) -> None:
-        """Flush the producers that the round sent to; waits while too many rounds are in flight."""
+        """Flush the producers that the round sent to; waits while too many rounds are in flight, unless it is given up."""
+        self.flush([round_], producers)
+        while not self.wait(ROUNDS_IN_FLIGHT - 1, _PATIENCE_SECONDS):
+            if self._abandoned or self._gives_up():
+                return
+
+    def flush(self, rounds: list[Round], producers: list[Any], then: Callable[[], None] | None = None) -> None:
+        """Flush the producers that the rounds sent to and wait for nothing; `then` is called when all is settled."""
         with self._changed:
-            self._unsettled.append(round_)
-        super().finish(round_, producers)
+            self._unsettled.extend(rounds)
+        super().flush(rounds, producers, then)
 
     def _confirmation_of_round(self, round_: Round) -> Confirmation:
         known = self._confirmations.get(round_)

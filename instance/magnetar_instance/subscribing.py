@@ -21,6 +21,8 @@ from magnetar_instance.proto.function import (
 from magnetar_instance.schemas import Importer
 from magnetar_instance.settings import InstanceSettings
 
+_ORDERED_QUEUE = 100
+"""What is received ahead from a partition is processed in vain if that goes to another instance meanwhile."""
 _TRUE = {"true": True, "false": False}
 
 
@@ -112,6 +114,8 @@ def consumer_options(settings: InstanceSettings, spec: ConsumerSpec, import_modu
         options["unacked_messages_timeout_ms"] = source.timeoutMs
     if source.negativeAckRedeliveryDelayMs > 0:
         options["negative_ack_redelivery_delay_ms"] = source.negativeAckRedeliveryDelayMs
+    if settings.details.processingGuarantees == EFFECTIVELY_ONCE:
+        options["receiver_queue_size"] = _ORDERED_QUEUE
     options |= _from_properties(spec.consumerProperties)
     if spec.HasField("receiverQueueSize"):
         options["receiver_queue_size"] = spec.receiverQueueSize.value

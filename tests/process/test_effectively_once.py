@@ -18,6 +18,20 @@ from magnetar_instance.sequences import producer_name
 _PATIENCE = 120.0
 Launch = Callable[..., AbstractContextManager[InstanceProcess]]
 ECHO = "def process(input):\n    return input\n"
+FORMS = {
+    "async def": (
+        "import asyncio, random\n"
+        "async def process(input):\n"
+        "    await asyncio.sleep(random.random() / 100)\n"
+        "    return input\n"
+    ),
+    "batch": (
+        "from magnetar_instance import batch\n"
+        "@batch(most=50)\n"
+        "def process(inputs):\n"
+        "    return [each.value for each in inputs]\n"
+    ),
+}
 
 
 @pytest.fixture
@@ -45,16 +59,17 @@ def partition(broker: RunningBroker, topic: str, count: int) -> None:
 def drained(broker: RunningBroker, topics: list[str], function: FunctionDetails) -> None:
     """Wait until every input is acknowledged."""
     subscription = f"{function.tenant}/{function.namespace}/{function.name}"
+    paths = [topic.replace("://", "/") for topic in topics]
 
-    def backlog() -> int:
-        paths = (topic.replace("://", "/") for topic in topics)
-        stats = [httpx.get(f"{broker.admin_url}/admin/v2/{path}/stats").json() for path in paths]
+    def backlog(admin: httpx.Client) -> int:
+        stats = [admin.get(f"/admin/v2/{path}/stats").json() for path in paths]
         return sum(each["subscriptions"][subscription]["msgBacklog"] for each in stats)
 
     ends = time.monotonic() + _PATIENCE
-    while (left := backlog()) > 0:
-        assert time.monotonic() < ends, left
-        time.sleep(0.05)
+    with httpx.Client(base_url=broker.admin_url, timeout=_PATIENCE) as admin:
+        while (left := backlog(admin)) > 0:
+            assert time.monotonic() < ends, left
+            time.sleep(0.05)
 
 
 def contents(client: pulsar.Client, topics: list[str]) -> list[bytes]:
@@ -92,6 +107,30 @@ def test_kills_under_load_lose_and_double_nothing(
     assert Counter(seen) == Counter(payloads)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_kills_double_nothing_of_functions_of_any_form(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str, form: str
+) -> None:
+    """Many calls at a time, or lists of messages: killed again and again, one output for each, in each partition's order."""
+    source, sink = f"{space}in", f"{space}out"
+    partition(pulsar_broker, source, 2)
+    function = once(source, sink)
+    payloads = [b"m%05d" % number for number in range(4_000)]
+    produce(client, source, payloads)
+    for _ in range(3):
+        with launch(function, FORMS[form]) as instance:
+            instance.until(lambda now: now.numSuccessfullyProcessed > 300)
+            instance.kill()
+    with launch(function, FORMS[form]) as instance:
+        drained(pulsar_broker, partitions(source, 2), function)
+        seen = contents(client, [sink])
+        assert instance.stop() == 0
+    assert Counter(seen) == Counter(payloads)
+    for part in partitions(source, 2):
+        sent = set(inputs := contents(client, [part]))
+        assert [each for each in seen if each in sent] == inputs
+
+
 def test_two_instances_share_partitions_and_take_over(
     launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
 ) -> None:
@@ -108,6 +147,28 @@ def test_two_instances_share_partitions_and_take_over(
             second.until(lambda now: now.numReceived > 200)
             first.kill()
             drained(pulsar_broker, partitions(source, 2), function)
+            seen = contents(client, [sink])
+    assert Counter(seen) == Counter(payloads)
+
+
+def test_a_slow_function_lets_go_of_what_another_instance_waits_for(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str
+) -> None:
+    """What it has received ahead holds the other instance up for a call or two, and neither begins anew."""
+    source, sink = f"{space}in", f"{space}out"
+    partition(pulsar_broker, source, 2)
+    function = once(source, sink)
+    payloads = [b"m%02d" % number for number in range(20)]
+    slow = "import time\ndef process(input):\n    time.sleep(0.3)\n    return input\n"
+    producer = client.create_producer(source, message_routing_mode=pulsar.PartitionsRoutingMode.RoundRobinDistribution)
+    for payload in payloads:
+        producer.send(payload)
+    with launch(function, slow) as first:
+        first.until(lambda now: now.numSuccessfullyProcessed > 1)
+        with launch(function, slow, instance_id=1) as second:
+            second.until(lambda now: now.numSuccessfullyProcessed > 2)
+            drained(pulsar_broker, partitions(source, 2), function)
+            assert (first.status().numSystemExceptions, second.status().numSystemExceptions) == (0, 0)
             seen = contents(client, [sink])
     assert Counter(seen) == Counter(payloads)
 
@@ -164,6 +225,42 @@ def test_a_failing_message_is_tried_again_in_its_place(
     assert contents(client, [sink]) == [b"one", b"bad", b"two a", b"two b"]
     assert (status.numUserExceptions, status.numSystemExceptions) == (2, 3)
     assert "MessageTooBig" in status.latestSystemExceptions[0].exceptionString
+
+
+@pytest.mark.parametrize("form", ["async def", "batch"])
+def test_calls_that_came_back_wait_for_one_that_failed(
+    launch: Launch, client: pulsar.Client, pulsar_broker: RunningBroker, space: str, form: str
+) -> None:
+    """It is called again by itself until it succeeds, also for a result that is too large; all it published is there."""
+    source, sink, side = f"{space}in", f"{space}out", f"{space}side"
+    body = (
+        "    if value == 'bad':\n"
+        "        tries.append(value)\n"
+        "        context.publish(side, 'try')\n"
+        "        if len(tries) < 3: raise ValueError('not yet')\n"
+        "        if len(tries) < 4: return os.urandom(6 << 20)\n"
+        "    return value\n"
+    )
+    head = (
+        f"import os\nfrom magnetar_instance import batch\nside, tries = {side!r}, []\ndef one(value, context):\n{body}"
+    )
+    process = {
+        "async def": "class It:\n    async def process(self, input, context):\n        return one(input, context)\n",
+        "batch": (
+            "class It:\n    @batch(most=10, wait=0.2)\n    def process(self, inputs, context):\n"
+            "        return [one(each.value, context) for each in inputs]\n"
+        ),
+    }
+    function = once(source, sink, "it.It")
+    function.source.negativeAckRedeliveryDelayMs = 50
+    produce(client, source, [b"one", b"bad", b"two"])
+    with launch(function, head + process[form], file="it") as instance:
+        drained(pulsar_broker, [source], function)
+        status = instance.status()
+        assert instance.stop() == 0
+    assert contents(client, [sink]) == [b"one", b"bad", b"two"]
+    assert len(contents(client, [side])) >= 4
+    assert (status.numUserExceptions >= 1, status.numSystemExceptions) == (True, 1)
 
 
 def test_foreign_sequence_ids_are_not_taken_for_its_own(

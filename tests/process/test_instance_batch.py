@@ -71,11 +71,3 @@ def test_a_wrong_number_of_results_is_named(launch: Launch, client: pulsar.Clien
     ) as it:
         status = it.until(lambda now: now.numUserExceptions == 1)
     assert "1 message(s) was answered with a list of 0" in status.latestUserExceptions[0].exceptionString
-
-
-def test_effectively_once_is_refused_by_name(launch: Launch) -> None:
-    """What a batch can't promise is said at the start, before anything is taken."""
-    function = details("once", [unique("in")], unique("out"), processingGuarantees="EFFECTIVELY_ONCE")
-    with launch(function, f"{HEAD}@batch()\ndef process(inputs):\n    pass\n", ready=False) as instance:
-        assert "EFFECTIVELY_ONCE is refused" in instance.wait_event("failed")["reason"]
-        assert instance.process.wait(30) == 78

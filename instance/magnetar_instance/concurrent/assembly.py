@@ -6,12 +6,14 @@ from functools import partial
 
 from magnetar_instance.concurrent.calls import CallContext
 from magnetar_instance.concurrent.desk import Desk
-from magnetar_instance.concurrent.forms import AsyncProcess, Batches, Each, Form
+from magnetar_instance.concurrent.forms import AsyncProcess, Batches, Each, Form, OneByOne
+from magnetar_instance.concurrent.in_place import InPlaceRunner
 from magnetar_instance.concurrent.order import InputOrder, KeyOrder
 from magnetar_instance.concurrent.runner import ConcurrentRunner
 from magnetar_instance.concurrent.windowed import EventTimeCalls, WindowCalls
 from magnetar_instance.context import FunctionContext
 from magnetar_instance.delivery import Deliveries, policy_of
+from magnetar_instance.effectively_once import FailuresInPlace, fixed_delay
 from magnetar_instance.failures import Failures, tell_undelivered
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
@@ -20,6 +22,7 @@ from magnetar_instance.outputs import Outputs
 from magnetar_instance.proto.function import ATMOST_ONCE, EFFECTIVELY_ONCE, KEY_SHARED, FunctionDetails
 from magnetar_instance.publishing import Publisher
 from magnetar_instance.schemas import import_class
+from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.subscribing import specs_of
 
@@ -48,12 +51,36 @@ def refusals(settings: InstanceSettings, function: UserFunction) -> Iterator[str
     details = settings.details
     if settings.window is not None and function.batch is not None:
         yield "@batch is refused for a function with windows: a window is a list already; remove it"
-    if details.processingGuarantees == EFFECTIVELY_ONCE and is_concurrent(settings, function):
-        yield "EFFECTIVELY_ONCE is refused for `async def` and @batch functions: choose ATLEAST_ONCE, or a plain process()"
+    if details.processingGuarantees == EFFECTIVELY_ONCE and settings.window is not None:
+        yield "EFFECTIVELY_ONCE is refused for a function with windows: choose ATLEAST_ONCE"
 
 
 def concurrent_runner(parts: Parts) -> ConcurrentRunner:
     """Return the runner."""
+    once = parts.settings.details.processingGuarantees == EFFECTIVELY_ONCE
+    return _in_place(parts) if once else _as_it_comes(parts)
+
+
+def _in_place(parts: Parts) -> InPlaceRunner:
+    details, publisher = parts.settings.details, parts.publisher
+    assert isinstance(publisher, SequencedPublisher)
+    return InPlaceRunner(
+        form=_one_by_one(parts, by_key=False),
+        order=InputOrder(),
+        most=parts.settings.most_pending if parts.function.is_async else 1,
+        context=parts.context,
+        inputs=parts.inputs,
+        publisher=publisher,
+        figures=parts.figures,
+        outputs=parts.outputs,
+        failures=FailuresInPlace(parts.settings, publisher, parts.figures, parts.context.get_logger()),
+        fixed_delay=fixed_delay(details),
+        acknowledges_first=False,
+        progress=parts.progress,
+    )
+
+
+def _as_it_comes(parts: Parts) -> ConcurrentRunner:
     details = parts.settings.details
     logger = parts.context.get_logger()
     deliveries = Deliveries(policy_of(details), partial(tell_undelivered, parts.figures, logger))
@@ -88,9 +115,12 @@ def _form(parts: Parts, *, by_key: bool) -> Form:
         return EventTimeCalls(process, window, extractor, len(specs_of(parts.settings.details)), late)
     if window is not None:
         return WindowCalls(process, window)
-    if function.batch is not None:
-        return Batches(process, function.batch)
-    return Each(process, by_key=by_key)
+    return _one_by_one(parts, by_key=by_key)
+
+
+def _one_by_one(parts: Parts, *, by_key: bool) -> OneByOne:
+    process, batch = awaited(parts.function), parts.function.batch
+    return Each(process, by_key=by_key) if batch is None else Batches(process, batch)
 
 
 def awaited(function: UserFunction) -> AsyncProcess:

@@ -34,6 +34,16 @@ class Form(Protocol):
         """Hand over what came of a call, and decide on its inputs."""
 
 
+class OneByOne(Form, Protocol):
+    """A form in which each message has a result of its own."""
+
+    def outcomes(self, call: Call) -> list[object]:
+        """Return what came of each message of a call: its result, or an exception."""
+
+    async def again(self, member: Member, context: CallContext) -> object:
+        """Call the function with one message, and return its result. Raises what the function raises."""
+
+
 class Each:
     """A call for each message."""
 
@@ -60,9 +70,17 @@ class Each:
         """Call the function with the value."""
         return await self._process(call.members[0].value, context)
 
+    async def again(self, member: Member, context: CallContext) -> object:
+        """Call the function with the value."""
+        return await self._process(member.value, context)
+
+    def outcomes(self, call: Call) -> list[object]:
+        """Return the result, or the exception."""
+        return [call.result if call.error is None else call.error]
+
     def settle(self, call: Call, desk: Desk) -> None:
         """Hand over the result, or have the message come again."""
-        desk.conclude(call, call.members[0], call.result if call.error is None else call.error)
+        desk.conclude(call, call.members[0], self.outcomes(call)[0])
 
 
 class Batches:
@@ -110,16 +128,23 @@ class Batches:
                 raise
         return [await self._alone(each, context) for each in inputs]
 
+    async def again(self, member: Member, context: CallContext) -> object:
+        """Call the function with the message by itself."""
+        return _results(await self._process([member.shown()], context), 1)[0]
+
     async def _alone(self, message: InputMessage, context: CallContext) -> object:
         try:
             return _results(await self._process([message], context), 1)[0]
         except Exception as error:  # noqa: BLE001 - whatever the function raises is its own
             return error
 
+    def outcomes(self, call: Call) -> list[object]:
+        """Return the results and exceptions of the messages."""
+        return call.result if isinstance(call.result, list) else [call.error] * len(call.members)
+
     def settle(self, call: Call, desk: Desk) -> None:
         """Hand over each result, and have those come again that failed."""
-        results = call.result if isinstance(call.result, list) else [call.error] * len(call.members)
-        for member, result in zip(call.members, results, strict=True):
+        for member, result in zip(call.members, self.outcomes(call), strict=True):
             desk.conclude(call, member, result)
 
 

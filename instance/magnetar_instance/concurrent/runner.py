@@ -178,10 +178,13 @@ class ConcurrentRunner:
         try:
             member.value = source.decode(message)
         except Exception as error:  # noqa: BLE001 - a SerDe may be the user's
-            self._desk.undecodable(member, error)
-            self._flush_soon()
+            self._undecodable(member, error)
             return None
         return member
+
+    def _undecodable(self, member: Member, error: Exception) -> None:
+        self._desk.undecodable(member, error)
+        self._flush_soon()
 
     def _done_before(self, source: Input, entry: Entry) -> bool:
         latest = self._receipts.get(source)
@@ -292,8 +295,9 @@ class ConcurrentRunner:
     async def _drain(self) -> None:
         """Wait for the calls that are under way, a while, and for the broker's answers; what is not done comes again."""
         self._draining = True
-        if self._tasks and not self._deliveries.abandoned:
-            await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
+        ends = time.monotonic() + _DRAIN_SECONDS
+        while self._tasks and not self._deliveries.abandoned and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
         await self._cancel_all()
         rounds = self._desk.taken()
         if rounds:
