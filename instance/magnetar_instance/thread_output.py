@@ -1,19 +1,23 @@
 """Prints and log records of functions that run in threads of one process: each function's go to a file of its own.
 
+So does its way out: `os._exit` ends the function's instance, as `sys.exit` does, and not the process with all others.
+
 Which function they belong to is told by the context they come from. Threads that a function starts itself have a context
 of their own, so what they print is the process's, as ever.
 """
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, NoReturn, Self, TextIO
 
+from magnetar_instance import forks
 from magnetar_instance.logs import LogFile, LogFormat, line_stream
 
 _current: ContextVar["FunctionOutput | None"] = ContextVar("magnetar_function_output", default=None)
@@ -77,6 +81,7 @@ class ThreadOutput:
 
 def _install() -> contextlib.ExitStack:
     undo = contextlib.ExitStack()
+    _install_exit(undo)
     for name in ("stdout", "stderr"):
         original = getattr(sys, name)
         setattr(sys, name, _Routed(original, name))
@@ -92,6 +97,19 @@ def _install() -> contextlib.ExitStack:
     root.addHandler(router)
     root.setLevel(min(root.level, logging.INFO))
     return undo
+
+
+def _install_exit(undo: contextlib.ExitStack) -> None:
+    original, process = os._exit, forks.current
+
+    def leave(status: int) -> NoReturn:
+        # A child that the function forked is a process of its own.
+        if _current.get() is not None and forks.current == process:
+            raise SystemExit(status)
+        original(status)
+
+    os._exit = leave
+    undo.callback(setattr, os, "_exit", original)
 
 
 class _Routed:
