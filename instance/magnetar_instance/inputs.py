@@ -65,14 +65,6 @@ class Input:
         except pulsar.PulsarException as error:
             self._logger.warning("messages of %s could not be acknowledged and will come again: %s", self.topic, error)
 
-    def acknowledge_up_to(self, messages: Iterable[Any]) -> None:
-        """Acknowledge messages and all before them on their topics; those of a consumer that was closed will come again."""
-        try:
-            for message in messages:
-                self._raw.acknowledge_cumulative(message)
-        except pulsar.PulsarException as error:
-            self._logger.warning("messages of %s could not be acknowledged and will come again: %s", self.topic, error)
-
     def reject(self, messages: Iterable[Any]) -> None:
         """Have messages redelivered after a while."""
         for message in messages:

@@ -1,7 +1,12 @@
-"""Inputs that are settled in their order: by acknowledging, in one call, all up to the last one that is confirmed."""
+"""Inputs that are settled in their order.
+
+Each is acknowledged by itself. What is acknowledged up to some message the client never gives out again; and where the broker
+was away at that moment, or died before it had stored that, nobody would ever acknowledge it again.
+"""
 
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pulsar
@@ -92,5 +97,4 @@ class OrderedDeliveries(Deliveries):
             if not self._abandoned:
                 self._failed(result, sum(len(entry.messages) for entry in round_.together))
         if not self._broken:
-            last = {entry.topic: entry.messages[-1] for entry in round_.together if entry.messages}
-            round_.source.acknowledge_up_to(last.values())
+            round_.source.acknowledge(chain.from_iterable(entry.identities() for entry in round_.together))
