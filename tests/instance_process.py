@@ -96,7 +96,7 @@ class InstanceProcess:
     def _ask(self, method: str, answer: Any) -> Any:
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             call = channel.unary_unary(f"/proto.InstanceControl/{method}", lambda _: b"", answer.FromString)
-            return call(b"", timeout=10, wait_for_ready=True)
+            return call(b"", timeout=2 * DEADLINE, wait_for_ready=True)
 
     def metrics_text(self, **headers: str) -> str:
         request = urllib.request.Request(f"http://127.0.0.1:{self.metrics_port}/", headers=headers)

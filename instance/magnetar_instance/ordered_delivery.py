@@ -1,7 +1,7 @@
 """Inputs that are settled in their order.
 
-Each is acknowledged by itself. What is acknowledged up to some message the client never gives out again; and where the broker
-was away at that moment, or died before it had stored that, nobody would ever acknowledge it again.
+Each is acknowledged by itself. What is acknowledged up to some message the client never gives out again; and where the
+broker was away at that moment, or died before it had stored that, nobody would ever acknowledge it again.
 """
 
 from collections import deque
