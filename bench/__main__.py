@@ -12,7 +12,7 @@ NAMES = tuple(
     sorted(
         path.stem
         for path in Path(__file__).parent.glob("*.py")
-        if path.stem not in {"report"} | {"__init__", "__main__"}
+        if path.stem not in {"report", "processes"} | {"__init__", "__main__"}
     )
 )
 

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ import pulsar
 from supervised import client_of
 
 from bench.functions import PROBE_EVERY_MS, create, probe, standalone
+from bench.processes import resident, spent
 from bench.report import Figure
 
 COUNTS, KILLS, IDLE, SETTLE = (100,), 30, 20.0, 5.0
@@ -60,7 +61,7 @@ class Host:
             found = self.instances()
             if len(found) == count and all(each["phase"] == "running" for each in found):
                 return time.monotonic() - began
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise SystemExit(f"not all of {count} instances ran after {START_LIMIT:g} s: {_phases(self.instances())}")
 
 
@@ -92,7 +93,7 @@ def _of(count: int, kills: int, idle: float) -> list[Row]:
         host = Host(http, psutil.Process(addresses["pid"]))
         host.instances()
         time.sleep(SETTLE)
-        without, memory_without, free = _share(host.supervisor, idle), _resident(host.supervisor), _free()
+        without, memory_without, free = _share(host.supervisor, idle), resident(host.supervisor), _free()
         create(http, "many", "process", {"inputs": ["in"], "output": "out", "parallelism": count})
         rows: list[Row] = [("all run, from create", (host.until_running(count),), "s", _goal(count, 100, "<= 2"))]
         time.sleep(SETTLE)
@@ -114,13 +115,13 @@ def _idle(host: Host, seconds: float, without: float, memory_without: float) -> 
     pids = [psutil.Process(each["pid"]) for each in host.instances()]
     began = time.monotonic()
     groups = (host.supervisor, host.broker, pids)
-    before = [_spent(group) for group in groups]
+    before = [spent(group) for group in groups]
     time.sleep(seconds)
     passed = time.monotonic() - began
     supervisor, broker, instances = (
-        100 * (_spent(group) - spent) / passed for group, spent in zip(groups, before, strict=True)
+        100 * (spent(group) - earlier) / passed for group, earlier in zip(groups, before, strict=True)
     )
-    more = (_resident(host.supervisor) - memory_without) / 2**20
+    more = (resident(host.supervisor) - memory_without) / 2**20
     return [
         ("the supervisor idle", (supervisor,), "% of a core", ""),
         ("the supervisor idle, above the same without", (supervisor - without,), "% of a core", "<= 0.1"),
@@ -132,22 +133,9 @@ def _idle(host: Host, seconds: float, without: float, memory_without: float) -> 
 
 def _share(processes: Sequence[psutil.Process], seconds: float) -> float:
     """Return the share of a core that processes take, in percent."""
-    before, at = _spent(processes), time.monotonic()
+    before, at = spent(processes), time.monotonic()
     time.sleep(seconds)
-    return 100 * (_spent(processes) - before) / (time.monotonic() - at)
-
-
-def _spent(processes: Iterable[psutil.Process]) -> float:
-    """Return processor seconds as the kernel's scheduler counts them: to the nanosecond, and not by ticks."""
-    return sum(_ran(path) for each in processes for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat")) / 1e9
-
-
-def _ran(schedstat: Path) -> int:
-    return int(schedstat.read_text().split()[0])
-
-
-def _resident(processes: Iterable[psutil.Process]) -> int:
-    return sum(int(each.memory_info().rss) for each in processes)
+    return 100 * (spent(processes) - before) / (time.monotonic() - at)
 
 
 def _free() -> int:

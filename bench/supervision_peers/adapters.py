@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ class Adapter:
     """Runs named commands below a directory; `start` returns the process id of the supervisor."""
 
     name = ""
+    stop_signal = signal.SIGTERM
+    """What ends the supervisor together with its children."""
 
     def __init__(self, directory: Path, commands: dict[str, list[str]]) -> None:
         self.directory = directory
@@ -179,6 +182,7 @@ class Runit(Adapter):
     name = "runit"
     program, logger = "runsvdir", "svlogd"
     package = "runit"
+    stop_signal = signal.SIGHUP
 
     @classmethod
     def install(cls) -> None:
@@ -208,6 +212,7 @@ class Runit(Adapter):
 class S6(Runit):
     name = "s6"
     program, logger, package = "s6-svscan", f"s6-log n{LOG_FILES} s{LOG_BYTES}", "s6"
+    stop_signal = signal.SIGTERM
 
     def command(self) -> list[str]:
         return [self.program, "-c", "1000", str(self.directory / "services")]

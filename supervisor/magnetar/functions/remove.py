@@ -38,7 +38,8 @@ async def clean_up(context: FunctionsContext, removed: Desired) -> None:
     details = removed.metadata.functionDetails
     if removed.fqfn in context.coordination.functions:
         return
-    if any(view.fqfn == removed.fqfn for view in context.instances.views() if view.fqiid != removed.fqiid):
+    others = (name for name in context.instances.names() if name != removed.fqiid)
+    if any(name.startswith(f"{removed.fqfn}:") for name in others):
         return
     await function_state.forget(context, FunctionName(details.tenant, details.namespace, details.name))
     if not details.source.cleanupSubscription:

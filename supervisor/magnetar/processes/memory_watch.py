@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import psutil
 
+from magnetar.processes.memory import resident
 from magnetar.tasks import ServingTasks
 
 _LOOK = 1.0
@@ -60,15 +60,8 @@ class MemoryWatch:
                 self._some = anyio.Event()
                 await self._some.wait()
             for each in list(self._watched):
-                used = _used(each.pid)
+                used = resident(each.pid) or 0
                 if used > each.limit:
                     each.exceeded(used)
             # A hundred processes are looked at in 3 ms: many are looked at less often.
             await anyio.sleep(min(_LONGEST, max(_LOOK, len(self._watched) / 20)) * random.uniform(0.9, 1.0))  # noqa: S311
-
-
-def _used(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0

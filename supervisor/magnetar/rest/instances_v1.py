@@ -1,6 +1,6 @@
 """`/magnetar/v1/instances`: every instance of this worker, as its supervisor sees it."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,6 +12,8 @@ from magnetar.rest.answers import refusals
 from magnetar.rest.context import RestContext
 from magnetar.rest.paths import InstanceId, Named, P
 from magnetar.supervision.base import InstanceView
+
+_NAMES = {field.name: to_camel(field.name) for field in fields(InstanceView)}
 
 
 def instances_router(context: RestContext) -> APIRouter:
@@ -50,5 +52,5 @@ def _view(context: RestContext, wanted: str) -> InstanceView:
 
 def view_to_json(view: InstanceView) -> dict[str, Any]:
     """Return an instance as a JSON object, nulls included."""
-    values = asdict(view) | {"log_file": str(view.log_file) if view.log_file else None, "phase": view.phase.value}
-    return {to_camel(name): value for name, value in values.items()}
+    values = {camel: getattr(view, name) for name, camel in _NAMES.items()}
+    return values | {"logFile": str(view.log_file) if view.log_file else None, "phase": view.phase.value}

@@ -41,6 +41,9 @@ class LocalInstances(Protocol):
     def views(self) -> list[InstanceView]:
         """Return every instance assigned to this worker, stopped and failed ones included, sorted by name and id."""
 
+    def names(self) -> list[str]:
+        """Return the name of every instance assigned to this worker, as `tenant/namespace/name:id`."""
+
     def view(self, fqiid: str) -> InstanceView | None:
         """Return one instance, or None when it is not assigned to this worker."""
 

@@ -1,14 +1,12 @@
 """What is known of one supervised instance, written by its own task alone."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import psutil
-
 from magnetar.lifecycle import Event, Phase, after
 from magnetar.policy.restart import History
+from magnetar.processes.memory import resident
 from magnetar.runtimes.base import RunningInstance
 from magnetar.supervision.base import InstanceView
 from magnetar.supervision.events import EventLog, InstanceEvent
@@ -97,13 +95,7 @@ class Record:
             restarts=self.restarts,
             grpc_port=alive.grpc_port if alive else None,
             metrics_port=alive.metrics_port if alive else None,
-            rss_bytes=_rss(alive.pid) if alive and self.runtime == "process" else None,
+            rss_bytes=resident(alive.pid) if alive and alive.pid and self.runtime == "process" else None,
             log_file=alive.log_file if alive else None,
             next_start_at=self.next_start_at,
         )
-
-
-def _rss(pid: int | None) -> int | None:
-    with contextlib.suppress(psutil.Error):
-        return None if pid is None else int(psutil.Process(pid).memory_info().rss)
-    return None

@@ -111,6 +111,15 @@ class Supervisor:
         views = [view for instance in self._instances.values() for view in instance.views()]
         return sorted(views, key=lambda view: (view.fqfn, view.instance_id))
 
+    def names(self) -> list[str]:
+        """Return the name of every instance of this worker."""
+        instances = self._instances.items()
+        return [
+            name
+            for fqiid, each in instances
+            for name in ([fqiid] if isinstance(each, SupervisedInstance) else [view.fqiid for view in each.views()])
+        ]
+
     def view(self, fqiid: str) -> InstanceView | None:
         """Return one instance, or None when this worker does not supervise it."""
         instance = self._instances.get(fqiid) or self._whole(fqiid)
