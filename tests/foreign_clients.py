@@ -50,9 +50,9 @@ class ForeignClient:
         self._process.stdout.close()
 
 
-def _built(language: str, build: Callable[[Path, Path], None]) -> Path:
+def _built(language: str, build: Callable[[Path, Path], None], sources: Path | None = None) -> Path:
     """Return the folder of what `build` makes of the sources, made anew only when these have changed."""
-    sources = _SOURCES / language / "broker"
+    sources = sources or _SOURCES / language / "broker"
     digest = hashlib.sha256()
     for path in sorted(each for each in sources.rglob("*") if each.is_file()):
         digest.update(str(path.relative_to(sources)).encode() + b"\0" + path.read_bytes())
@@ -78,6 +78,22 @@ def _build_java(sources: Path, target: Path) -> None:
 
 def _build_go(sources: Path, target: Path) -> None:
     _run("go", "build", "-o", str(target / "check"), ".", cwd=sources)
+
+
+def pulsar_admin_classpath() -> str:
+    """Return the class path of the pulsar-admin command line, as Maven has it."""
+
+    def build(sources: Path, target: Path) -> None:
+        output = f"-Dmdep.outputFile={target / 'classpath'}"
+        _run("mvn", "-B", "-q", "-ntp", "dependency:build-classpath", output, cwd=sources)
+
+    return (_built("pulsar-admin", build, _SOURCES / "pulsar_admin") / "classpath").read_text()
+
+
+def pulsar_admin_command(conf: Path) -> list[str]:
+    """Return the command that takes lines of pulsar-admin, and answers each when it is done."""
+    java = ["java", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", pulsar_admin_classpath()]
+    return [*java, str(_SOURCES / "pulsar_admin" / "Lines.java"), str(conf)]
 
 
 def java_command(program: str, *options: str) -> list[str]:

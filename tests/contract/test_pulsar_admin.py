@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pulsar
 import pytest
+from foreign_clients import pulsar_admin_classpath
 from requirements import requires
 from standalone import Standalone, standalone
 
 pytestmark = [requires("java"), requires("maven"), pytest.mark.timeout(900)]
-HERE = Path(__file__).parent
 CODE = "def process(input):\n    return input + '!'\n"
 
 
@@ -51,12 +51,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
 
 @pytest.fixture(scope="module")
 def admin(worker: Standalone, tmp_path_factory: pytest.TempPathFactory) -> PulsarAdmin:
-    directory = tmp_path_factory.mktemp("classpath")
-    output = f"-Dmdep.outputFile={directory / 'classpath'}"
-    command = ["nice", "-n", "19", "mvn", "-q", "-B", "dependency:build-classpath", output]
-    done = subprocess.run(command, cwd=HERE / "pulsar_admin", capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return PulsarAdmin((directory / "classpath").read_text(), worker, directory)
+    return PulsarAdmin(pulsar_admin_classpath(), worker, tmp_path_factory.mktemp("conf"))
 
 
 @contextlib.contextmanager
