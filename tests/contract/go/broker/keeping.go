@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -13,6 +16,9 @@ func init() {
 	features["compacted-reads"] = compactedReads
 	features["protobuf-native-schema"] = protobufNativeSchema
 	features["deduplication"] = deduplication
+	features["key-value-schema"] = keyValueSchema
+	features["schema-versions"] = schemaVersions
+	features["fenced-producer"] = fencedProducer
 }
 
 func compactedReads(s *session) {
@@ -70,5 +76,61 @@ func deduplication(s *session) {
 	for expected := range 4 {
 		found := number(next(consumer))
 		that(found == expected, found, " instead of ", expected)
+	}
+}
+
+// pair is a schema of keys and values, which this client has no code of its own for.
+type pair struct{ value string }
+
+func (pair) Encode(value any) ([]byte, error)    { return value.([]byte), nil }
+func (pair) Decode(data []byte, value any) error { *value.(*[]byte) = data; return nil }
+func (pair) Validate([]byte) error               { return nil }
+func (p pair) GetSchemaInfo() *pulsar.SchemaInfo {
+	var text []byte
+	for _, part := range []string{"", p.value} {
+		text = append(binary.BigEndian.AppendUint32(text, uint32(len(part))), part...)
+	}
+	return &pulsar.SchemaInfo{Name: "pair", Type: pulsar.KeyValue, Schema: string(text), Properties: map[string]string{
+		"key.schema.name": "k", "key.schema.type": "STRING", "key.schema.properties": "{}",
+		"value.schema.name": "v", "value.schema.type": "JSON", "value.schema.properties": "{}",
+		"kv.encoding.type": "SEPARATED",
+	}}
+}
+
+func keyValueSchema(s *session) {
+	consumer := s.consumer(pulsar.ConsumerOptions{Schema: pair{one}})
+	defer consumer.Close()
+	producer := s.producer(pulsar.ProducerOptions{Schema: pair{one}})
+	defer producer.Close()
+	_, err := producer.Send(context.Background(), &pulsar.ProducerMessage{Key: "k", Payload: []byte(`{"text":"v"}`)})
+	must(err)
+	message := next(consumer)
+	that(message.Key() == "k" && string(message.Payload()) == `{"text":"v"}`, message.Key(), string(message.Payload()))
+	_, err = s.client.CreateProducer(pulsar.ProducerOptions{Topic: s.topic, Schema: pair{other}})
+	that(err != nil && strings.Contains(err.Error(), "IncompatibleSchema"), "an incompatible schema: ", err)
+}
+
+func schemaVersions(s *session) {
+	wider := strings.Replace(one, "]}", `,{"name":"more","type":"string","default":""}]}`, 1)
+	for version, text := range []string{one, wider, one} {
+		producer := s.producer(pulsar.ProducerOptions{Schema: pulsar.NewAvroSchema(text, nil)})
+		producer.Close()
+		all, err := s.adminClient().Schemas().GetAllSchemas(s.topic)
+		must(err)
+		that(len(all) == min(version+1, 2), "there are ", len(all), " schemas")
+	}
+}
+
+// fencedProducer sends until somebody else takes the topic from it.
+func fencedProducer(s *session) {
+	producer := s.producer(pulsar.ProducerOptions{ProducerAccessMode: pulsar.ProducerAccessModeExclusive})
+	defer producer.Close()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		_, err := producer.Send(context.Background(), &pulsar.ProducerMessage{Payload: []byte("x")})
+		if err != nil {
+			that(errors.Is(err, pulsar.ErrProducerFenced) || errors.Is(err, pulsar.ErrProducerClosed), err)
+			return
+		}
+		that(time.Since(began) < 3*wait, "nobody fenced the producer")
 	}
 }

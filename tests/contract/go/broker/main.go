@@ -1,5 +1,5 @@
 // Checks of the broker with Pulsar's Go client: it runs checks by their names, one for each line of standard input, and
-// answers each with a line: "ok", or what went wrong. Arguments: the broker's service URL and its admin URL.
+// answers each with a line: "ok", or what went wrong. A topic may follow the name. Arguments: the broker's service URL and its admin URL.
 package main
 
 import (
@@ -40,8 +40,11 @@ func main() {
 	fmt.Println(strings.Join(names, " "))
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
-		topic := "persistent://public/default/go-" + uuid.NewString()
-		fmt.Println(outcome(features[input.Text()], &session{client, os.Args[1], os.Args[2], topic}))
+		name, topic, given := strings.Cut(input.Text(), " ")
+		if !given {
+			topic = "persistent://public/default/go-" + uuid.NewString()
+		}
+		fmt.Println(outcome(features[name], &session{client, os.Args[1], os.Args[2], topic}))
 	}
 }
 

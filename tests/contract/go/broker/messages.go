@@ -257,9 +257,14 @@ func multiTopic(s *session) {
 
 func pattern(s *session) {
 	s.send(1, false)
-	consumer := s.consumer(pulsar.ConsumerOptions{TopicsPattern: s.topic + ".*"})
+	consumer := s.consumer(pulsar.ConsumerOptions{TopicsPattern: s.topic + ".*", AutoDiscoveryPeriod: 200 * time.Millisecond})
 	defer consumer.Close()
 	that(number(next(consumer)) == 0, "expected 0")
+	later := *s
+	later.topic += "-later"
+	later.send(1, false)
+	found := next(consumer).Topic()
+	that(found == later.topic, found)
 }
 
 func partitioned(s *session) {
@@ -357,8 +362,12 @@ func readerSeek(s *session) {
 	s.send(50, false)
 	reader := s.reader(pulsar.EarliestMessageID())
 	defer reader.Close()
-	for range 100 {
-		read(reader)
+	var tenth pulsar.MessageID
+	for index := range 100 {
+		id := read(reader).ID()
+		if index == 10 {
+			tenth = id
+		}
 	}
 	must(reader.SeekByTime(between))
 	that(number(read(reader)) == 0, "expected 0 after the time")
@@ -366,6 +375,10 @@ func readerSeek(s *session) {
 	for expected := range 50 {
 		that(number(read(reader)) == expected, "expected ", expected)
 	}
+	// The last, as this client drops what is before such an id ever after.
+	must(reader.Seek(tenth))
+	found := number(read(reader))
+	that(found == 11, "expected 11 after the tenth, found ", found)
 }
 
 func tableView(s *session) {

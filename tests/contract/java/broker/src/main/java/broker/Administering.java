@@ -57,6 +57,8 @@ final class Administering {
                 .get(BacklogQuota.BacklogQuotaType.destination_storage).getLimitSize());
         admin.namespaces().grantPermissionOnNamespace(namespace, "me", Set.of(AuthAction.consume));
         same(Map.of("me", Set.of(AuthAction.consume)), admin.namespaces().getPermissions(namespace));
+        admin.namespaces().revokePermissionsOnNamespace(namespace, "me");
+        same(Map.of(), admin.namespaces().getPermissions(namespace));
         admin.namespaces().setDeduplicationStatus(namespace, true);
         same(true, admin.namespaces().getDeduplicationStatus(namespace));
         that(admin.namespaces().getPolicies(namespace).deduplicationEnabled, "the policies lack de-duplication");
@@ -186,6 +188,7 @@ final class Administering {
             session.admin().packages().download(name, received.toString());
             same(Files.readString(sent), Files.readString(received));
             same(List.of("v1"), session.admin().packages().listPackageVersions(name));
+            that(!session.admin().packages().listPackages("function", "public/default").isEmpty(), "none is listed");
             session.admin().packages().delete(name);
         } finally {
             Files.delete(sent);

@@ -296,6 +296,10 @@ final class Consuming {
             for (int number = 0; number < 3000; number++) {
                 same(number, next(consumer).getValue());
             }
+            consumer.seek(0);
+            for (int number = 0; number < 3000; number++) {
+                same(number, next(consumer).getValue());
+            }
         }
     }
 
