@@ -1,75 +1,39 @@
 """The Python instance against the loop that anyone would write: the same client, broker, messages and machine."""
 
 import argparse
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
-import psutil
 import pulsar
 from instance_process import details, running, unique
-from magnetar_broker.testing import RunningBroker, running_broker
 
 from bench.report import Figure
+from bench.throughput.brokers import Broker, started
+from bench.throughput.contenders import contenders
+from bench.throughput.rates import Course, Run
 
-EXCLAIM = "def process(input):\n    return input + '!'\n"
 WAITS = "import time\ndef process(input):\n    time.sleep(0.01)\n    return input\n"
 AWAITS = "import asyncio\nasync def process(input):\n    await asyncio.sleep(0.01)\n    return input\n"
-OBVIOUS = """
-import sys
-import pulsar
-url, source, sink, count = sys.argv[1:]
-client = pulsar.Client(url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
-consumer = client.subscribe(source, "obvious", pulsar.ConsumerType.Shared,
-                            initial_position=pulsar.InitialPosition.Earliest)
-producer = client.create_producer(sink, batching_enabled=True, block_if_queue_full=True, send_timeout_millis=0)
-print("ready", flush=True)
-def acknowledge(message):
-    return lambda result, _: consumer.acknowledge(message)
-for _ in range(int(count)):
-    message = consumer.receive()
-    producer.send_async(message.data() + b"!", acknowledge(message))
-producer.flush()
-sys.stdin.read()
-"""
-"""Receive, send with a callback, acknowledge in it."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One pass over the input: thousands of messages in a second, and CPU microseconds for each."""
-
-    rate: float
-    cpu: float
+_GOALS = {False: ">= 3", True: ">= 2.2"}
+"""Of the rate, on Magnetar's broker and on a real Pulsar, which needs more of the same processors."""
 
 
 def measure(arguments: Sequence[str]) -> list[Figure]:
-    """Run both loops in turns and return their rates, costs and ratios."""
-    parser = argparse.ArgumentParser(prog="scripts/bench instance")
-    parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args(arguments)
-    with TemporaryDirectory(prefix="magnetar-bench-") as folder, running_broker() as broker:
-        bench = InstanceBench(broker, Path(folder), options.messages)
-        bench.fill()
-        pairs = [(bench.obvious(), bench.instance()) for _ in range(options.rounds)]
+    """Run all contenders in turns and return their rates, costs and ratios; then latencies and functions that wait."""
+    options = _options(arguments)
+    with TemporaryDirectory(prefix="magnetar-bench-") as name, started(pulsar=options.pulsar) as broker:
+        folder = Path(name)
+        figures = _rates(options, broker, folder)
+        if options.rates_only:
+            return figures
+        bench = InstanceBench(broker, folder)
         latencies = bench.latencies()
         one_by_one, at_once = bench.waiting(WAITS, 200), bench.waiting(AWAITS, 20_000)
-    rates = [mine.rate / bare.rate for bare, mine in pairs]
-    costs = [mine.cpu / bare.cpu for bare, mine in pairs]
     return [
-        Figure("obvious loop", tuple(bare.rate for bare, _ in pairs), "thousand/s"),
-        Figure("instance", tuple(mine.rate for _, mine in pairs), "thousand/s"),
-        Figure("obvious loop, CPU", tuple(bare.cpu for bare, _ in pairs), "µs/message"),
-        Figure("instance, CPU", tuple(mine.cpu for _, mine in pairs), "µs/message"),
-        Figure("instance over obvious loop, rate", tuple(rates), "", ">= 3"),
-        Figure("instance over obvious loop, CPU", tuple(costs), "", "<= 0.45"),
+        *figures,
         *latencies,
         Figure("waits 10 ms, one after the other", (one_by_one,), "messages/s"),
         Figure("awaits 10 ms, 1,000 in flight", (at_once,), "messages/s", ">= 50 times"),
@@ -77,68 +41,58 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
     ]
 
 
-class InstanceBench:
-    """A broker, an input topic that is filled once, and the loops that read it."""
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench instance")
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rates-only", action="store_true", help="no latencies and no functions that wait")
+    parser.add_argument("--pulsar", action="store_true", help="on a real Pulsar, which Maven fetches once")
+    parser.add_argument(
+        "--pulsars-python", default="", metavar="COMMAND", help="how to run Pulsar's python_instance_main.py beside"
+    )
+    parser.add_argument(
+        "--pulsars-go", default="", metavar="PROGRAM", help="the same function built with Pulsar's library for Go"
+    )
+    return parser.parse_args(arguments)
 
-    def __init__(self, broker: RunningBroker, folder: Path, count: int) -> None:
+
+def _rates(options: argparse.Namespace, broker: Broker, folder: Path) -> list[Figure]:
+    course = Course(broker, options.messages)
+    course.fill()
+    racing = contenders(broker.service_url, folder, python=options.pulsars_python, go=options.pulsars_go)
+    for name in ("obvious loop", "instance", "instance") if options.pulsar else ():  # a Java machine is slow at first
+        course.run(racing[name])
+    rounds = [{name: course.run(contender) for name, contender in racing.items()} for _ in range(options.rounds)]
+    figures = [figure for name in racing for figure in _figures(name, [each[name] for each in rounds])]
+    for name in racing:
+        if name != "obvious loop":
+            figures += _ratios(name, rounds, ours=name == "instance", pulsar=options.pulsar)
+    return figures
+
+
+def _figures(name: str, runs: Sequence[Run]) -> list[Figure]:
+    return [
+        Figure(name, tuple(run.rate for run in runs), "thousand/s"),
+        Figure(f"{name}, CPU", tuple(run.cpu for run in runs), "µs/message"),
+    ]
+
+
+def _ratios(name: str, rounds: Sequence[dict[str, Run]], *, ours: bool, pulsar: bool) -> list[Figure]:
+    pairs = [(each["obvious loop"], each[name]) for each in rounds]
+    rates = tuple(run.rate / bare.rate for bare, run in pairs)
+    costs = tuple(run.cpu / bare.cpu for bare, run in pairs)
+    return [
+        Figure(f"{name} over obvious loop, rate", rates, "", _GOALS[pulsar] if ours else ""),
+        Figure(f"{name} over obvious loop, CPU", costs, "", "<= 0.45" if ours else ""),
+    ]
+
+
+class InstanceBench:
+    """A broker, and an instance that is asked for one message at a time or that waits."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
         self._broker = broker
         self._folder = folder
-        self._count = count
-        self._source = unique("in")
-        (folder / "exclaim.py").write_text(EXCLAIM)
-
-    def fill(self) -> None:
-        """Write the messages, 100 bytes each."""
-        client = self._client()
-        producer = client.create_producer(self._source, batching_enabled=True, block_if_queue_full=True)
-        for number in range(self._count):
-            producer.send_async(f"message {number:09d} ".encode().ljust(100, b"x"), None)
-        producer.flush()
-        client.close()
-
-    def obvious(self) -> Run:
-        """Run the obvious loop in a process of its own, on a copy of the subscription's name."""
-        sink = unique("out")
-        command = [sys.executable, "-c", OBVIOUS.replace("obvious", uuid.uuid4().hex)]
-        command += [self._broker.service_url, self._source, sink, str(self._count)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            return self._timed(process.pid, sink)
-
-    def instance(self) -> Run:
-        """Run an instance, ATLEAST_ONCE, on the same messages."""
-        sink = unique("out")
-        function = details("exclaim", [self._source], sink)
-        with running(function, self._folder / "exclaim.py", self._broker.service_url, logs=self._folder) as instance:
-            return self._timed(instance.process.pid, sink)
-
-    def _timed(self, pid: int, sink: str) -> Run:
-        process = psutil.Process(pid)
-        began, used = time.perf_counter(), _used(process)
-        self._until_stored(sink)
-        took = time.perf_counter() - began
-        run = Run(self._count / took / 1000, (_used(process) - used) / self._count * 1e6)
-        self._verify(sink)
-        return run
-
-    def _until_stored(self, topic: str) -> None:
-        path = topic.replace("://", "/")
-        with httpx.Client(base_url=self._broker.admin_url) as admin:
-            while True:
-                answer = admin.get(f"/admin/v2/{path}/stats")
-                if answer.status_code == httpx.codes.OK and answer.json()["msgInCounter"] >= self._count:
-                    return
-                time.sleep(0.05)
-
-    def _verify(self, topic: str) -> None:
-        client = self._client()
-        reader = client.create_reader(topic, pulsar.MessageId.earliest)
-        for number in range(self._count):
-            data = reader.read_next(10_000).data()
-            assert data.startswith(f"message {number:09d}".encode()), data
-            assert data.endswith(b"!")
-        client.close()
 
     def latencies(self, count: int = 400, per_second: int = 200) -> list[Figure]:
         """Measure one message at a time at a low rate: through the instance, and over two bare hops."""
@@ -197,8 +151,3 @@ def _round_trips(client: pulsar.Client, first: str, route: list[str], count: int
         took.append(elapsed * 1000)
         time.sleep(max(1 / per_second - elapsed, 0))
     return took[20:]
-
-
-def _used(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)

@@ -1,0 +1,1 @@
+"""How fast a function goes through a topic into another, by whatever runs it."""
