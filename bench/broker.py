@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -46,6 +47,7 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
     parser.add_argument("--messages", type=int, default=60_000, help="of each run in batches; single ones: half of it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", nargs="+", choices=("java", "python", "none"), default=_available())
+    parser.add_argument("--only", choices=("rates", "latencies"), help="of what is measured with the clients")
     parser.add_argument(
         "--pulsar",
         nargs="?",
@@ -59,10 +61,10 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
     if clients:
         with _served(options.pulsar) as served:
             for name in clients:
-                figures += _with_client(_CLIENTS[name], served, options.messages, options.rounds)
+                figures += _with_client(_CLIENTS[name], served, options)
             if len(served) > 1:
                 figures += _sizes_of_processes(served)
-    if not clients or clients == _available():
+    if not clients or (clients == _available() and not options.only):
         figures += [*_start(), *backlog(1_000_000), *idle_topics(10_000)]
     return figures
 
@@ -89,19 +91,21 @@ def _served(pulsar: str | None) -> Iterator[list[Served]]:
         yield served
 
 
-def _with_client(make: Callable[[str], Load], served: Sequence[Served], messages: int, rounds: int) -> Iterator[Figure]:
+def _with_client(
+    make: Callable[[str], Load], served: Sequence[Served], options: argparse.Namespace
+) -> Iterator[Figure]:
     """Run each load on each broker in turns, so that what else the machine does falls on all alike."""
     loads = {each.name: make(each.url) for each in served}
     try:
         for load in loads.values():
-            _warm_up(load, messages)
-        for size in _SIZES:
-            for batched in (True, False):
-                yield from _rates(loads, messages if batched else messages // 2, size, rounds, batched=batched)
-        for rate in (200, 2000):
-            for size in _SIZES:
-                for batched in (True, False):
-                    yield from _latencies(loads, size, rate, batched=batched)
+            _warm_up(load, options.messages)
+        if options.only != "latencies":
+            for size, batched in product(_SIZES, (True, False)):
+                messages = options.messages if batched else options.messages // 2
+                yield from _rates(loads, messages, size, options.rounds, batched=batched)
+        if options.only != "rates":
+            for rate, size, batched in product((200, 2000), _SIZES, (True, False)):
+                yield from _latencies(loads, size, rate, batched=batched)
     finally:
         for load in loads.values():
             load.close()
