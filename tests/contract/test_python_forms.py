@@ -123,3 +123,32 @@ def test_windows_that_can_not_be_are_refused(worker: Standalone, window: dict[st
     answer = worker.create("no", "def process(input):\n    pass\n", {"inputs": ["no-in"], "windowConfig": window})
     assert answer.status_code == 400
     assert named in answer.json()["reason"]
+
+
+SPANS = """\
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+trace.set_tracer_provider(TracerProvider())
+
+
+def process(input):
+    return format(trace.get_current_span().get_span_context().span_id, "016x")
+"""
+
+
+def test_spans_in_a_thread(tmp_path: Path) -> None:
+    """A call has a span of the input's trace, which its output carries on; the worker is its own, as the provider is."""
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with standalone(tmp_path / "data") as worker:
+        options = json.dumps({"magnetar": {"runtime": "thread"}})
+        config = {"inputs": ["spans-in"], "output": "spans-out", "customRuntimeOptions": options}
+        config["subscriptionPosition"] = "Earliest"
+        assert worker.create("spans", SPANS, config).status_code == 204
+        consumer = worker.client.subscribe("spans-out", "test")
+        parent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        worker.client.create_producer("spans-in").send(b"x", properties=parent)
+        received = consumer.receive(60_000)
+        span = received.data().decode()
+        assert span != "b7ad6b7169203331"
+        assert received.properties()["traceparent"] == f"00-{trace}-{span}-01"
