@@ -165,6 +165,7 @@ class EmbeddedBroker:
                 delay=round(decision.delay, 3),
                 log=self._settings.log_file,
             )
+            # The timer `restart`.
             await anyio.sleep(decision.delay)
             await self._try_to_start()
 

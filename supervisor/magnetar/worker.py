@@ -28,6 +28,7 @@ from magnetar.functions.settings import functions_settings, url_policy
 from magnetar.health.gathering import gather
 from magnetar.health.readiness import Readiness
 from magnetar.health.worker_metrics import WorkerFigures, worker_text
+from magnetar.jitter import spread
 from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
 from magnetar.model.names import FunctionName
@@ -247,7 +248,8 @@ class Worker:
     async def _note_use(self) -> None:
         """Note each day which environments are in use: what is not, for long, is removed when a worker starts."""
         while True:
-            await anyio.sleep(_DAY)
+            # The timer `environments in use`.
+            await anyio.sleep(spread(_DAY))
             await anyio.to_thread.run_sync(self._environments.touch, self._environments_in_use())
 
     async def _sweep(self, external: ExternalRuntime) -> None:
@@ -257,7 +259,8 @@ class Worker:
         """
         interval = max(self.config.reschedule_timeout_ms / 1000, _SHORTEST_SWEEP)
         while True:
-            await anyio.sleep(interval)
+            # The timer `sweep`.
+            await anyio.sleep(spread(interval))
             if not self.coordination.is_leader:
                 continue
             try:

@@ -9,12 +9,13 @@ from structlog.stdlib import BoundLogger
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.changes import Changes
 from magnetar.coordination.fleet import Fleet
-from magnetar.coordination.patience import PASSING, delays, patiently, spread
+from magnetar.coordination.patience import PASSING, delays, patiently
 from magnetar.coordination.placing import AssignmentView, FunctionView
 from magnetar.coordination.producers import LeaderProducers
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.term import Term
 from magnetar.coordination.view import TopicView
+from magnetar.jitter import spread
 from magnetar.pulsar_client import PulsarClient
 
 # A term that ended sooner is a sign of trouble: the next one waits a little, and longer each time.
@@ -60,6 +61,7 @@ class Candidacy:
             if anyio.current_time() - since >= _SHORT_TERM:
                 waits = delays()
             else:
+                # The timer `retries`.
                 await anyio.sleep(next(waits))
 
     async def _follow_until_elected(self, producers: LeaderProducers) -> None:
@@ -77,6 +79,7 @@ class Candidacy:
         """Tail, and begin anew now and then: that is when a compacted topic is read whole."""
         period = self._settings.compaction_interval or float("inf")
         while True:
+            # The timer `topic compaction`.
             with anyio.move_on_after(spread(period)):
                 await patiently("tailing a topic", lambda: view.tail(loaded), self._logger)
 
@@ -94,6 +97,7 @@ class Candidacy:
                 waits = delays(self._settings.poll_interval)
                 wait = spread(self._settings.poll_interval)
             self.settled.set()
+            # The timer `who leads`.
             await anyio.sleep(wait)
 
     async def _lead(self, producers: LeaderProducers) -> None:

@@ -146,6 +146,7 @@ class PulsarCoordination:
                     return await prepare(self._settings, self._admin)
                 except NotReadyError as error:
                     self._logger.info("waiting for the broker", reason=error)
+                # The timer `retries`.
                 await anyio.sleep(next(waits))
         return await prepare(self._settings, self._admin)
 
@@ -169,6 +170,7 @@ class PulsarCoordination:
             else:
                 return
             unsure = True
+            # The timer `retries`.
             await anyio.sleep(next(waits))
 
     async def _change_once(self, metadata: FunctionMetaData, *, delete: bool) -> None:
@@ -195,6 +197,7 @@ class PulsarCoordination:
                 leader = await self.leader()
                 if leader not in (None, self._settings.me):
                     return leader
+                # The timer `retries`.
                 with anyio.move_on_after(next(waits)):
                     await self._changes.after(self._changes.generation)
         return None

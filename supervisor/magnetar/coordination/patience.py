@@ -1,6 +1,5 @@
 """Trying again, later and later, what a broker that is silent or refuses may yet allow."""
 
-import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -8,6 +7,7 @@ import anyio
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import BrokerRefusedError, NotReadyError
+from magnetar.jitter import spread
 
 T = TypeVar("T")
 
@@ -25,11 +25,6 @@ def delays(longest: float = _LONGEST) -> Iterator[float]:
         delay = min(longest, delay * 2)
 
 
-def spread(seconds: float) -> float:
-    """Return about as many seconds: workers that began together do not ask together."""
-    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 - nobody is kept out by it
-
-
 async def patiently(what: str, call: Callable[[], Awaitable[T]], logger: BoundLogger) -> T:
     """Call until it succeeds; the first failure of a row is logged with its reason, and so is what came of it."""
     waits = delays()
@@ -42,6 +37,7 @@ async def patiently(what: str, call: Callable[[], Awaitable[T]], logger: BoundLo
             if told != reason:
                 logger.warning("a step failed and is tried again", step=what, reason=told)
             reason = told
+            # The timer `retries`.
             await anyio.sleep(next(waits))
         else:
             if reason:

@@ -18,6 +18,7 @@ from magnetar.coordination.producers import LeaderProducers
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.view import TopicView
 from magnetar.errors import RefusedError
+from magnetar.jitter import spread
 from magnetar.policy.failures import Homeless, check
 from magnetar.policy.placement import Plan, instances_of, place, rebalance, without_worker
 
@@ -114,7 +115,8 @@ class Placing:
 
     async def _rebalance_now_and_then(self) -> None:
         while True:
-            await anyio.sleep(self._settings.rebalance_interval)
+            # The timer `rebalancing`.
+            await anyio.sleep(spread(self._settings.rebalance_interval))
             await patiently("rebalancing", self._even_out, self._logger)
 
     async def _check_failures(self) -> None:
@@ -127,7 +129,8 @@ class Placing:
             if overdue := homeless.overdue(now, timeout):
                 await self._move(overdue)
             due = homeless.next_due(timeout)
-            wait = self._settings.failure_check_interval
+            wait = spread(self._settings.failure_check_interval)
+            # The timer `failure check`.
             await anyio.sleep(min(wait, due - now) if due is not None and due > now else wait)
 
     async def _move(self, overdue: Collection[str]) -> None:

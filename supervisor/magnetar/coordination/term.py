@@ -8,12 +8,13 @@ from magnetar.broker_admin import BrokerAdmin
 from magnetar.coordination.codec import FunctionChange, encode_function, update
 from magnetar.coordination.fleet import Fleet
 from magnetar.coordination.mandate import Mandate
-from magnetar.coordination.patience import PASSING, patiently, spread
+from magnetar.coordination.patience import PASSING, patiently
 from magnetar.coordination.placing import AssignmentView, FunctionView, Placing
 from magnetar.coordination.producers import LeaderProducers
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.tables import accepts
 from magnetar.errors import OutOfDateError
+from magnetar.jitter import spread
 
 _COMPACTION_RETRY = 60
 
@@ -77,6 +78,7 @@ class Term:
 
     async def _watch(self) -> None:
         while True:
+            # The timer `who leads`.
             await anyio.sleep(spread(self._settings.poll_interval))
             standing = await patiently("asking for the leader", self._fleet.standing, self._logger)
             if standing.leader not in (None, self._settings.me):
@@ -90,7 +92,8 @@ class Term:
         due = set(keyed)
         wait = settings.compaction_interval
         while True:
-            await anyio.sleep(wait)
+            # The timer `topic compaction`.
+            await anyio.sleep(spread(wait))
             due |= self._mandate.written & keyed
             self._mandate.written.clear()
             due = {topic for topic in due if not await self._compacted(topic)}

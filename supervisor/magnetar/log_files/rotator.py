@@ -119,6 +119,7 @@ class LogRotator:
         """Wait for the next look; what the kernel tells of is looked at soon."""
         while (left := self._due - time.monotonic()) > 0:
             changed: set[Path] = set()
+            # The timer `log rotation`.
             with anyio.move_on_after(left) as self._waiting:
                 changed = await self._quiet.changed()
             for log in [each for each in self._attended.values() if each.quiet and each.path in changed]:

@@ -158,6 +158,7 @@ class Launcher:
                 return
             await self._channel.close()
             if time.monotonic() - started < _SOON:
+                # The timer `restart`.
                 await anyio.sleep(_SOON * random.random())  # noqa: S311
             self.restarts += 1
             self._start()

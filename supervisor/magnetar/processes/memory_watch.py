@@ -64,4 +64,5 @@ class MemoryWatch:
                 if used > each.limit:
                     each.exceeded(used)
             # A hundred processes are looked at in 3 ms: many are looked at less often.
+            # The timer `memory`.
             await anyio.sleep(min(_LONGEST, max(_LOOK, len(self._watched) / 20)) * random.uniform(0.9, 1.0))  # noqa: S311

@@ -7,6 +7,7 @@ from functools import partial
 import anyio
 
 from magnetar.errors import RequestError
+from magnetar.jitter import spread
 from magnetar.model.names import fqiid
 from magnetar.rest.context import RestContext
 from magnetar.rest.server_sent import Outlet, Source, Told
@@ -109,7 +110,8 @@ def followed_pods(
                 if key not in seen and instance in (None, told["instanceId"]):
                     await outlet.send(told)
                 seen.add(key)
-            with anyio.move_on_after(_LOOK):
+            # The timer `following`.
+            with anyio.move_on_after(spread(_LOOK)):
                 await runtime.changed(generation)
 
     return events

@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from magnetar.jitter import spread
 from magnetar.log_files.following import FollowedLog
 from magnetar.log_files.order import Written, grown_in_order, in_order
 from magnetar.log_files.reading import last_lines
@@ -64,7 +65,8 @@ def followed(local: Mapping[int, Sequence[Path]], window: Window, goes_on: Calla
                 if not found:
                     if not goes_on():
                         return
-                    await anyio.sleep(_LOOK)
+                    # The timer `following`.
+                    await anyio.sleep(spread(_LOOK))
                 found = await anyio.to_thread.run_sync(_grown, growing)
         finally:
             for _, file in growing:

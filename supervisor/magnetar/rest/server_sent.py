@@ -9,6 +9,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from magnetar.jitter import spread
+
 Told = dict[str, object]
 Outlet = MemoryObjectSendStream[Told]
 Source = Callable[[Outlet], Awaitable[None]]
@@ -65,7 +67,8 @@ async def _run(source: Source, outlet: Outlet) -> None:
 async def _pass_on(incoming: MemoryObjectReceiveStream[Told], send: Send) -> None:
     while True:
         block = _KEPT
-        with anyio.move_on_after(_KEEP_ALIVE):
+        # The timer `following`.
+        with anyio.move_on_after(spread(_KEEP_ALIVE)):
             try:
                 found = await incoming.receive()
             except anyio.EndOfStream:

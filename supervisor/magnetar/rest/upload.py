@@ -76,6 +76,7 @@ async def blocks(request: Request) -> AsyncIterator[bytes]:
     stream = aiter(request.stream())
     while True:
         try:
+            # The timer `upload`.
             with anyio.fail_after(_SILENCE):
                 block = await anext(stream)
         except StopAsyncIteration:

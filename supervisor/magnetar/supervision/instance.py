@@ -261,6 +261,7 @@ class SupervisedInstance:
                 except (RequestError, OSError, RuntimeStartError) as problem:
                     failures += 1
                     self.record.remark(f"an update is tried again soon, and {_OLD_GOES_ON}: {problem}")
+                    # The timer `restart`.
                     await anyio.sleep(after_refusal(self._context.policy, failures, chance=random.random()))  # noqa: S311
         finally:
             if not done:

@@ -9,6 +9,7 @@ from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.changes import Changes
 from magnetar.errors import RefusedError
+from magnetar.jitter import spread
 from magnetar.model.names import parse_fqiid, whole_function
 from magnetar.runtimes.base import ExternalRuntime, RunningInstance
 from magnetar.supervision.base import InstanceView
@@ -68,7 +69,8 @@ class Supervisor:
     async def _tell_who_is_waited_for(self) -> None:
         """Say whose end is waited for, while it takes long."""
         while True:
-            await anyio.sleep(_LONG)
+            # The timer `who is waited for`.
+            await anyio.sleep(spread(_LONG))
             left = sorted(self._instances)
             names = ", ".join(left[:_NAMED]) + (", …" if len(left) > _NAMED else "")
             self._context.logger.info("Instances have not ended yet.", left=len(left), instances=names)

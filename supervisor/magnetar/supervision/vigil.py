@@ -58,6 +58,7 @@ class Vigil:
         while True:
             await self._until(lambda: bool(self._pulse.problem))
             self._sicken(self._pulse.problem)
+            # The timer `hang`.
             with anyio.move_on_after(patience):
                 await self._until(lambda: not self._pulse.problem)
                 self._recover()

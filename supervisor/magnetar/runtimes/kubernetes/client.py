@@ -263,6 +263,7 @@ class KubernetesClient:
             attempt += 1
             if not isinstance(failure, UnreachableError) or attempt >= self._patience.attempts:
                 raise failure from None
+            # The timer `retries`.
             await anyio.sleep(self._patience.after(attempt - 1, retry_after(problem)))
 
     async def _renew(self) -> None:

@@ -3,6 +3,7 @@
 import anyio
 
 from magnetar.changes import Changes
+from magnetar.jitter import spread
 from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import EVENT, KubernetesClient, Manifest
 from magnetar.runtimes.kubernetes.errors import ForbiddenError, KubernetesError
@@ -34,9 +35,11 @@ class Explanations:
             self._reasons = {job: reason for job, reason in self._reasons.items() if job in lacking}
             if not lacking:
                 await self._changes.after(self._changes.generation)
-                await anyio.sleep(_GATHER)
+                # The timer `missing pods`.
+                await anyio.sleep(spread(_GATHER))
                 continue
-            await anyio.sleep(_PATIENCE)
+            # The timer `missing pods`.
+            await anyio.sleep(spread(_PATIENCE))
             try:
                 await self._ask(self._lacking() & lacking)
             except ForbiddenError as error:
@@ -44,7 +47,8 @@ class Explanations:
                 return
             except KubernetesError as error:
                 worker_logger().debug("Events could not be had.", reason=str(error))
-            await anyio.sleep(_AGAIN - _PATIENCE if self._lacking() else 0)
+            # The timer `missing pods`.
+            await anyio.sleep(spread(_AGAIN - _PATIENCE) if self._lacking() else 0)
 
     def _lacking(self) -> set[str]:
         room = self._room

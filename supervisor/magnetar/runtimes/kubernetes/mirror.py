@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from magnetar.jitter import spread
 from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import WATCH_SECONDS, Kind, KubernetesClient, Manifest, Selector
 from magnetar.runtimes.kubernetes.errors import ExpiredError, ForbiddenError, KubernetesError
@@ -59,10 +60,12 @@ class Mirror(Generic[Summary]):
                 continue
             except ForbiddenError as error:
                 self._tell(str(error))
-                await anyio.sleep(_WITHOUT_WATCH)
+                # The timer `following Kubernetes`.
+                await anyio.sleep(spread(_WITHOUT_WATCH))
             except KubernetesError as error:
                 self._tell(str(error))
                 self._pause = min(_LONGEST_PAUSE, self._pause * 2 or 0.5)
+                # The timer `following Kubernetes`.
                 await anyio.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311
 
     async def _list_and_watch(self) -> None:

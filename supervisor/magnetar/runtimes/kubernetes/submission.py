@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import anyio
 
 from magnetar.errors import RefusedError
+from magnetar.jitter import spread
 from magnetar.logs import worker_logger
 from magnetar.runtimes.kubernetes.client import (
     KINDS,
@@ -98,7 +99,8 @@ class Submitter:
     async def _gone(self, room: Namespace, name: str) -> None:
         """Wait until a StatefulSet is gone; what is followed may not have heard of it at all yet."""
         while await self._client.get(STATEFUL_SET, room.name, name) is not None:
-            with anyio.move_on_after(_ASK_AGAIN):
+            # The timer `following Kubernetes`.
+            with anyio.move_on_after(spread(_ASK_AGAIN)):
                 await room.until_gone(name) if name in room.jobs else await anyio.sleep_forever()
 
 

@@ -50,6 +50,7 @@ class Asking:
                 break
             await self._pause(_AGAIN)
         while self._child.alive:
+            # The timer `health checks`.
             await self._pause(self._interval * random.uniform(0.9, 1.0))  # noqa: S311
             pulse = await unless(self._child.wait, self._pulse)
             if pulse is not None:

@@ -54,6 +54,7 @@ class Links:
     async def run(self) -> None:
         """Hear and ping until cancelled."""
         while True:
+            # The timer `pings`.
             with anyio.CancelScope(deadline=self._due()) as self._waiting:
                 await anyio.wait_readable(self._selector.fileno())
             if anyio.current_time() >= self._next_turn:
