@@ -108,7 +108,12 @@ def test_a_fleet_installs_what_one_worker_resolved(tmp_path: Path, broker: Runni
     wheels = [wheel("one", version, {"one.py": ""}) for version in ("1.0", "2.0")]
     older, newer = index(tmp_path / "older", wheels[0]), index(tmp_path / "newer", *wheels)
     fleet = [
-        worker(tmp_path, name, broker, functionRuntimeFactoryConfigs={"pythonDependencyRepository": url})
+        worker(
+            tmp_path,
+            name,
+            broker,
+            functionRuntimeFactoryConfigs={"pythonDependencyRepository": url, "logDirectory": str(tmp_path / "logs")},
+        )
         for name, url in (("one", older), ("two", newer))
     ]
     for each in fleet:
