@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pulsar
 import pytest
+from google.protobuf import wrappers_pb2
 from magnetar_broker.testing import RunningBroker
 
 QUIET = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
@@ -227,6 +228,58 @@ def test_a_subscription_of_another_kind_is_refused(client: pulsar.Client, topic:
     client.subscribe(topic, "s", pulsar.ConsumerType.Shared)
     with pytest.raises(pulsar.ConsumerBusy):
         client.subscribe(topic, "s", pulsar.ConsumerType.Failover)
+
+
+def test_readers_and_consumers_seek_by_id_and_by_time(client: pulsar.Client, topic: str) -> None:
+    """Also into the middle of a batch, where what is before the id is not read again."""
+    producer = client.create_producer(topic, batching_enabled=True, batching_max_publish_delay_ms=50)
+    for number in range(10):
+        producer.send_async(b"%d" % number, None)
+    producer.flush()
+    time.sleep(0.05)
+    between = int(time.time() * 1000)
+    time.sleep(0.05)
+    producer.send(b"later")
+    reader = client.create_reader(topic, pulsar.MessageId.earliest)
+    ids = [reader.read_next(5000).message_id() for _ in range(11)]
+    within = client.create_reader(topic, ids[4])
+    assert within.read_next(5000).data() == b"5"
+    reader.seek(pulsar.MessageId.earliest)
+    assert reader.read_next(5000).data() == b"0"
+    reader.seek(between)
+    assert reader.read_next(5000).data() == b"later"
+    consumer = client.subscribe(topic, "s")
+    consumer.seek(pulsar.MessageId.earliest)
+    assert [consumer.receive(5000).data() for _ in range(10)] == [b"%d" % number for number in range(10)]
+    consumer.seek(between)
+    assert consumer.receive(5000).data() == b"later"
+
+
+def test_several_topics_are_consumed_as_one(client: pulsar.Client, topic: str) -> None:
+    """Each message tells its topic."""
+    topics = [topic, f"{topic}-other"]
+    consumer = client.subscribe(topics, "s")
+    for name in topics:
+        client.create_producer(name).send(b"x")
+    assert {consumer.receive(5000).topic_name() for _ in topics} == set(topics)
+
+
+def test_a_protobuf_schema_is_kept_and_another_message_refused(client: pulsar.Client, topic: str) -> None:
+    """The descriptor travels; the root message must stay the same."""
+    schema = pulsar.schema.ProtobufNativeSchema(wrappers_pb2.StringValue)
+    consumer = client.subscribe(topic, "s", schema=schema)
+    client.create_producer(topic, schema=schema).send(wrappers_pb2.StringValue(value="hello"))
+    assert consumer.receive(5000).value().value == "hello"
+    with pytest.raises(pulsar.IncompatibleSchema):
+        client.create_producer(topic, schema=pulsar.schema.ProtobufNativeSchema(wrappers_pb2.Int64Value))
+
+
+def test_a_message_above_the_limit_is_refused(client: pulsar.Client, topic: str) -> None:
+    """The client knows the limit from the broker, and the producer goes on."""
+    producer = client.create_producer(topic, batching_enabled=False)
+    with pytest.raises(pulsar.MessageTooBig):
+        producer.send(bytes(6_000_000))
+    producer.send(b"x")
 
 
 def test_a_topic_without_its_namespace_is_refused(client: pulsar.Client) -> None:
