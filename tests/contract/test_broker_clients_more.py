@@ -264,6 +264,34 @@ def test_several_topics_are_consumed_as_one(client: pulsar.Client, topic: str) -
     assert {consumer.receive(5000).topic_name() for _ in topics} == set(topics)
 
 
+@pytest.mark.parametrize("kind", [pulsar.schema.AvroSchema, pulsar.schema.JsonSchema])
+def test_schemas_come_in_versions_and_incompatible_ones_are_refused(
+    client: pulsar.Client, admin: httpx.Client, topic: str, kind: type[pulsar.schema.Schema]
+) -> None:
+    """A wider record is the second version; the first one is still the first; another type is refused."""
+
+    text, long = pulsar.schema.String(), pulsar.schema.Long(required=True)
+    # The record's name, which must not change, is the class's.
+    first, wider, other = (
+        type("Note", (pulsar.schema.Record,), fields)
+        for fields in (
+            {"text": text},
+            {"text": text, "more": pulsar.schema.String(required_default=True)},
+            {"text": long},
+        )
+    )
+    consumer = client.subscribe(topic, "s", schema=kind(first))
+    for record, version in ((first(text="a"), 0), (wider(text="b", more="c"), 1), (first(text="d"), 0)):
+        client.create_producer(topic, schema=kind(type(record))).send(record)
+        message = consumer.receive(5000)
+        assert message.value().text == record.text
+        assert int.from_bytes(message.schema_version().encode("latin-1"), "big") == version
+    versions = admin.get(f"/schemas/{topic.removeprefix('persistent://')}/schemas").json()["getSchemaResponses"]
+    assert [each["version"] for each in versions] == [0, 1]
+    with pytest.raises(pulsar.IncompatibleSchema):
+        client.create_producer(topic, schema=kind(other))
+
+
 def test_a_protobuf_schema_is_kept_and_another_message_refused(client: pulsar.Client, topic: str) -> None:
     """The descriptor travels; the root message must stay the same."""
     schema = pulsar.schema.ProtobufNativeSchema(wrappers_pb2.StringValue)
