@@ -1,5 +1,6 @@
 """A real Pulsar as the judge of what the broker's own tests expect."""
 
+import re
 import uuid
 
 import pulsar
@@ -23,4 +24,18 @@ def test_a_seek_under_load_is_counted_on_pulsar_too(real_pulsar: Addresses) -> N
         consumer.acknowledge(consumer.receive(PATIENCE))
     consumer.seek(pulsar.MessageId.earliest)
     assert [int(consumer.receive(PATIENCE).data()) for _ in range(3000)] == list(range(3000))
+    client.close()
+
+
+def test_a_pattern_finds_the_same_topics_on_pulsar(real_pulsar: Addresses) -> None:
+    """Those that match and no others, whatever is in a namespace beside them, as with the embedded broker."""
+    client = pulsar.Client(real_pulsar.service_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
+    base = f"persistent://public/default/p-{uuid.uuid4().hex}"
+    for name in ("a1", "a2", "b1"):
+        client.create_producer(f"{base}-{name}").send(name.encode())
+    earliest = pulsar.InitialPosition.Earliest
+    consumer = client.subscribe(re.compile(f"{base}-a.*"), "s", initial_position=earliest)
+    assert {consumer.receive(PATIENCE).data() for _ in range(2)} == {b"a1", b"a2"}
+    with pytest.raises(pulsar.Timeout):
+        consumer.receive(200)
     client.close()
