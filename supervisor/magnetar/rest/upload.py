@@ -23,8 +23,6 @@ from magnetar.functions.submission import Upload
 
 _FIELD_LIMIT = 4 * 2**20
 _BLOCK = 2**20
-_SILENCE = 60.0
-"""Seconds without a byte after which an upload is given up."""
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
 
 
@@ -32,6 +30,14 @@ class TooLargeError(RequestError):
     """Raised when an upload is larger than the worker takes."""
 
     status = 413
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The least that an upload brings while the worker waits for it, unless it ends before: `size` bytes in `seconds`."""
+
+    seconds: float = 60.0
+    size: int = 64 * 2**10
 
 
 @dataclass
@@ -71,18 +77,25 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-async def blocks(request: Request) -> AsyncIterator[bytes]:
-    """Yield a request's body as it comes. Raises TimedOutError when it stops coming."""
+async def blocks(request: Request, pace: Pace = Pace()) -> AsyncIterator[bytes]:
+    """Yield a request's body as it comes. Raises TimedOutError when it comes too slowly, or no more."""
     stream = aiter(request.stream())
+    came, left = 0, pace.seconds
     while True:
+        began = anyio.current_time()
         try:
             # The timer `upload`.
-            with anyio.fail_after(_SILENCE):
+            with anyio.fail_after(left):
                 block = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise TimedOutError(f"nothing came for {_SILENCE:g} s in the middle of the upload: send it again") from None
+            raise TimedOutError(
+                f"{came} bytes of the upload came in {pace.seconds:g} s, and {pace.size} are the least: send it again"
+            ) from None
+        came, left = came + len(block), left - (anyio.current_time() - began)
+        if came >= pace.size:
+            came, left = 0, pace.seconds
         yield block
 
 

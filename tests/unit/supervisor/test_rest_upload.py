@@ -1,5 +1,7 @@
 import hashlib
 import secrets
+from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
 
 import anyio
@@ -9,11 +11,12 @@ import pytest
 from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
-from magnetar.errors import RefusedError
+from magnetar.errors import RefusedError, TimedOutError
 from magnetar.rest.errors import add_error_handlers
 from magnetar.rest.texts import header_value, read_json
-from magnetar.rest.upload import receive_form
+from magnetar.rest.upload import Pace, blocks, receive_form
 from magnetar.web import bind, serve
+from starlette.types import Message
 
 pytestmark = pytest.mark.anyio
 LIMIT = 8 * 2**20
@@ -187,3 +190,32 @@ def test_any_text_fits_a_header(text: str) -> None:
     value = header_value(text)
     assert value.isascii()
     assert value.isprintable() or not value
+
+
+def body_of(sizes: Iterable[int], *, ends: bool) -> Request:
+    """A request whose body comes in blocks of some sizes; then it ends, or its client says nothing more."""
+    left = iter(sizes)
+
+    async def receive() -> Message:
+        await anyio.lowlevel.checkpoint()
+        size = next(left, None)
+        if size is None and not ends:
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": b"x" * (size or 0), "more_body": size is not None}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+async def test_an_upload_that_keeps_its_pace_may_take_as_long_as_it_likes() -> None:
+    """What is waited for counts against an upload only until the least has come."""
+    with anyio.fail_after(60):
+        came = [block async for block in blocks(body_of([10] * 50, ends=True), Pace(30, 10))]
+    assert sum(map(len, came)) == 500
+
+
+@pytest.mark.parametrize("sizes", [[], repeat(1)], ids=["silent", "trickling"])
+async def test_an_upload_that_comes_too_slowly_is_given_up(sizes: Iterable[int]) -> None:
+    """A client that sends less than the least in its time is told so, whether it still sends something or not."""
+    with anyio.fail_after(60), pytest.raises(TimedOutError, match=r"^\d+ bytes of the upload came in 0.1 s"):
+        async for _ in blocks(body_of(sizes, ends=False), Pace(0.1, 2**40)):
+            pass
