@@ -74,7 +74,7 @@ class SeparatedPairs(Schema):  # type: ignore[misc]
 
 def key_properties(key: str) -> dict[str, str]:
     """Return the properties of a message with a plain key: none, or that it is no Base64 though it reads as such."""
-    return {PLAIN_KEY: "true"} if _from_base64(key) is not None else {}
+    return {PLAIN_KEY: "true"} if key and _from_base64(key) is not None else {}
 
 
 def _key_bytes(text: str, properties: dict[str, str]) -> bytes:

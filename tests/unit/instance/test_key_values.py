@@ -33,6 +33,7 @@ def test_javas_keys_are_read(texts: SeparatedPairs) -> None:
     builder.partition_key("w6k=")
     assert texts.decode_message(builder.build()) == ("é", "value")
     assert not key_properties("key")
+    assert not key_properties("")
 
 
 def test_what_is_absent_is_none(texts: SeparatedPairs) -> None:
