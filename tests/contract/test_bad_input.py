@@ -107,6 +107,13 @@ def counted(worker: Standalone, name: str) -> bool:
     return any(float(line.rsplit(" ", 1)[1]) > 0 for line in lines if any(each in line for each in wanted))
 
 
+def backlog(worker: Standalone, name: str) -> int:
+    """The messages that a function has not acknowledged."""
+    stats = worker.http.get(f"/admin/v2/persistent/public/default/{name}-in/stats").json()
+    waiting: int = stats["subscriptions"][f"public/default/{name}"]["msgBacklog"]
+    return waiting
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", MODES)
 def test_what_can_not_be_read_is_named_and_kept(worker: Standalone, mode: str) -> None:
@@ -115,5 +122,21 @@ def test_what_can_not_be_read_is_named_and_kept(worker: Standalone, mode: str) -
     create(worker, mode, "reads", READS, {"spec": {"schemaType": "JSON"}})
     until(lambda: "JSONDecodeError" in told(worker, name), f"nothing is told of {name}")
     until(lambda: counted(worker, name), f"no trouble of {name} is counted")
-    stats = worker.http.get(f"/admin/v2/persistent/public/default/{name}-in/stats").json()
-    assert stats["subscriptions"][f"public/default/{name}"]["msgBacklog"] == 3
+    assert backlog(worker, name) == 3
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_schema_that_does_not_fit_is_named_and_loses_nothing(worker: Standalone, mode: str) -> None:
+    """A function whose record is not what its topic holds ends with that reason; once it fits, it has every message."""
+    name = f"{mode}-mismatch"
+    fields = [{"name": "number", "type": "int"}]
+    other = pulsar.schema.AvroSchema(None, {"type": "record", "name": "Person", "fields": fields})
+    worker.client.create_producer(f"{name}-in", schema=other).close()
+    create(worker, mode, "mismatch", READS, {"spec": {"schemaType": "JSON"}, "subscriptionPosition": "EARLIEST"})
+    until(lambda: "IncompatibleSchema" in told(worker, name), f"no schema is told of {name}")
+    until(lambda: counted(worker, name), f"no trouble of {name} is counted")
+    assert worker.http.delete(f"/admin/v2/schemas/public/default/{name}-in/schema").is_success
+    assert worker.http.post(f"/admin/v3/functions/public/default/{name}/restart").is_success
+    until(lambda: "JSONDecodeError" in told(worker, name), f"{name} does not read")
+    assert backlog(worker, name) == 3
