@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -13,6 +14,10 @@ import pytest
 
 # Programs under test print as a user's do, whatever the one who runs the tests has set.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# A shell without job control has what it runs in the background ignore these; programs under test would inherit that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 _PATIENCE = 10.0
 _STEP = 0.05
 _NO_STATE = frozenset(("tmp_path_factory", "pytestconfig", "anyio_backend_name", "event_loop_policy"))
