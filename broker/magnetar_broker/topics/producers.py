@@ -70,13 +70,13 @@ class Producers:
     def _replace_own_past(self, producer: Producer) -> None:
         """A client that reconnects may be faster than the news of its old connection's end: its epoch tells.
 
-        Not where users choose names: two clients may have the same, and count their connections each for itself.
+        Not where users choose names: two producers may have the same, of one client too, and count their connections
+        each for itself. Pulsar judges so (4.0).
         """
         old = self.all.get(producer.name)
         if old is None:
             return
-        is_stranger = old.chose_name or producer.chose_name or producer.epoch <= old.epoch
-        if old.link is not producer.link and is_stranger:
+        if old.chose_name or producer.chose_name or producer.epoch <= old.epoch:
             raise ProducerBusyError(f"Producer with name '{producer.name}' is already connected to topic")
         self.remove(old)
 

@@ -229,9 +229,11 @@ def test_a_producer_that_reconnects_takes_its_own_name_over() -> None:
 
 
 def test_a_name_that_users_chose_is_never_taken_over() -> None:
-    """Two clients may choose the same: the epoch of the one says nothing about the other, and the first one stays."""
-    producers, holder = Producers(None, lambda _: None), Producer(1, "a", Link(), epoch=0, chose_name=True)
+    """Two producers may have the same, of one client too: the epoch of one says nothing about the other; the first stays."""
+    link = Link()
+    producers, holder = Producers(None, lambda _: None), Producer(1, "a", link, epoch=0, chose_name=True)
     producers.add(holder)
-    with pytest.raises(ProducerBusyError):
-        producers.add(Producer(1, "a", Link(), epoch=5, chose_name=True))
+    for other in (Producer(1, "a", Link(), epoch=5, chose_name=True), Producer(2, "a", link, epoch=5, chose_name=True)):
+        with pytest.raises(ProducerBusyError):
+            producers.add(other)
     assert producers.holds(holder)
