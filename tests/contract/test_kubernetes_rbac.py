@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,13 @@ def without(rules: list[dict[str, Any]], resource: str, verb: str) -> list[dict[
     return [rule for rule in left if rule["verbs"]]
 
 
-async def exercise(kubernetes: KubernetesRuntime, options: dict[str, Any] | None = None) -> list[str]:
-    """Submit, watch, restart and remove a function; returns every sentence that was said about what went wrong."""
+async def exercise(
+    kubernetes: KubernetesRuntime, options: dict[str, Any] | None = None, told: Callable[[], bool] | None = None
+) -> list[str]:
+    """Submit, watch, restart and remove a function; returns every sentence that was said about what went wrong.
+
+    It is watched until `told`, or for a while.
+    """
     spec, said = function(options=options), []
 
     async def attempt(work: Any) -> None:
@@ -46,6 +51,8 @@ async def exercise(kubernetes: KubernetesRuntime, options: dict[str, Any] | None
 
     with anyio.fail_after(100):
         await attempt(kubernetes.submit(spec))
+        while told and not told():  # noqa: ASYNC110 - the log tells nobody
+            await anyio.sleep(0.05)
         with anyio.move_on_after(3):
             await reach(kubernetes, spec, Phase.RUNNING)
         said += [each.reason for each in kubernetes.reports(spec)]
@@ -96,7 +103,9 @@ async def test_what_is_not_needed_degrades_with_a_line(
     )
     rules = [*NEEDED, *(rule for rule in MORE if rule["resources"][0] != resource)]
     kubeconfig = kube.bed.account(kube.namespace, "narrow", rules)
+    # Events are asked for only once pods have been missing for a while.
+    options, told = (OPTIONS, None) if resource != "events" else (None, lambda: "may not" in caplog.text)
     async with runtime(kube, kubeconfig=kubeconfig) as kubernetes:
-        said = await exercise(kubernetes, OPTIONS if resource == "poddisruptionbudgets" else None)
+        said = await exercise(kubernetes, options, told)
     said += caplog.messages
     assert any("narrow may not" in each and resource in each for each in said), said
