@@ -110,9 +110,8 @@ def _wait_at(gate: int, record: str | None) -> None:
         os.close(gate)
         return
     if record:
-        with contextlib.suppress(
-            PermissionError
-        ):  # of another user by now: whoever reads the record sees that it ended
+        # Of another user by now: whoever reads the record sees that it ended.
+        with contextlib.suppress(PermissionError):
             os.unlink(record)  # noqa: PTH108
     os._exit(_GONE)
 

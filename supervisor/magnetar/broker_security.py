@@ -1,7 +1,6 @@
 """Whom the broker that a worker brings along lets in: whom the worker knows, the worker itself, and its functions."""
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from pathlib import Path
 
 from magnetar_broker.auth.keys import inlined, key_bytes
 from magnetar_broker.auth.security_file import OWNER_SECRET
+
+from magnetar.processes.identity import read_record, write_private
 
 _SECRET_SIZE = 32
 
@@ -41,11 +42,7 @@ class BrokerSecurity:
 
 
 def _kept_secret(file: Path) -> str:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    secret = found.get(OWNER_SECRET) if isinstance(found, dict) else None
+    secret = read_record(file).get(OWNER_SECRET)
     return secret if isinstance(secret, str) else ""
 
 
@@ -57,14 +54,10 @@ def write_security(file: Path, security: BrokerSecurity | None) -> bool:
     wanted = None if security is None else security.text
     if wanted == _content(file):
         return False
-    file.unlink(missing_ok=True)
-    if wanted is not None:
-        partial = file.with_name(f"{file.name}.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as opened:  # noqa: PTH123 - it has its mode from the beginning
-            opened.write(wanted)
-        partial.replace(file)
+    if wanted is None:
+        file.unlink(missing_ok=True)
+    else:
+        write_private(file, wanted)
     return True
 
 

@@ -31,7 +31,7 @@ from magnetar.health.worker_metrics import WorkerFigures, worker_text
 from magnetar.jitter import spread
 from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
-from magnetar.model.names import FunctionName
+from magnetar.model.names import name_of
 from magnetar.packages.environments import Environments
 from magnetar.packages.store import PackageStore
 from magnetar.processes.launcher import Launcher
@@ -238,9 +238,7 @@ class Worker:
             await self.coordination.changed(seen)
 
     async def _lock_of(self, function: FunctionMetaData) -> bytes | None:
-        details = function.functionDetails
-        name = FunctionName(details.tenant, details.namespace, details.name)
-        return await self.packages.lock(name, function.packageLocation)
+        return await self.packages.lock(name_of(function.functionDetails), function.packageLocation)
 
     def _environments_in_use(self) -> frozenset[Path]:
         return self._processes.environments if self._processes else frozenset()

@@ -5,7 +5,6 @@ One worker has all functions at the same time; each misbehaves as long as its ma
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -94,7 +93,7 @@ def test_trouble_is_named_and_counted_and_loses_nothing(worker: Standalone, mode
     until(lambda: words in told(worker, name), f"{words!r} is not told of {name}")
     if words:
         until(lambda: counted(worker, name), f"no trouble of {name} is counted")
-    mark = Path(worker.data.parent / name)
+    mark = worker.data.parent / name
     mark.unlink(missing_ok=True)
     results(worker, name, {b"one", b"bad", b"two"})
 

@@ -13,7 +13,7 @@ from magnetar.admin_calls import AdminCalls, reason_of, sent_events
 from magnetar.coordination.base import WorkerInfo
 from magnetar.credentials import BrokerCredentials
 from magnetar.errors import NotReadyError, OutOfDateError
-from magnetar.model.names import FunctionName
+from magnetar.model.names import FunctionName, name_of
 from magnetar.model.stats import FunctionInstanceStatsData
 from magnetar.model.status import FunctionInstanceStatusData
 
@@ -100,7 +100,7 @@ class Peers:
     async def write(self, leader: WorkerInfo, metadata: FunctionMetaData, *, delete: bool = False) -> None:
         """Hand a function's new metadata to the leader. Raises OutOfDateError as it does, else NotReadyError."""
         details = metadata.functionDetails
-        path = f"{_FUNCTIONS}/leader/{_path(FunctionName(details.tenant, details.namespace, details.name))}"
+        path = f"{_FUNCTIONS}/leader/{_path(name_of(details))}"
         parts = {
             "functionMetaData": (None, metadata.SerializeToString(), "application/octet-stream"),
             "delete": (None, str(delete).lower(), "text/plain"),

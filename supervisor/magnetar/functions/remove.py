@@ -10,7 +10,7 @@ from magnetar.errors import BrokerRefusedError, NotReadyError
 from magnetar.functions import function_state
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.create import delete_package
-from magnetar.model.names import FunctionName, full_topic
+from magnetar.model.names import FunctionName, full_topic, name_of
 from magnetar.supervision.desired import Desired
 
 _GONE = 404
@@ -41,7 +41,7 @@ async def clean_up(context: FunctionsContext, removed: Desired) -> None:
     others = (name for name in context.instances.names() if name != removed.fqiid)
     if any(name.startswith(f"{removed.fqfn}:") for name in others):
         return
-    await function_state.forget(context, FunctionName(details.tenant, details.namespace, details.name))
+    await function_state.forget(context, name_of(details))
     if not details.source.cleanupSubscription:
         return
     subscription = details.source.subscriptionName or removed.fqfn

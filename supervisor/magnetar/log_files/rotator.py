@@ -4,7 +4,6 @@ It is the timer `log rotation` of the documentation, which stands still while al
 """
 
 import os
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import anyio.to_thread
 from structlog.stdlib import BoundLogger
 
 from magnetar.host_users import as_owner_of
+from magnetar.jitter import sooner
 from magnetar.log_files.head import head_of
 from magnetar.log_files.policy import Growth, LogPolicy, next_look
 from magnetar.log_files.quiet import QuietLogs
@@ -113,7 +113,7 @@ class LogRotator:
                 self._look_in(next_look(self._policy, growths) if growths else inf)
 
     def _look_in(self, seconds: float) -> None:
-        self._due = time.monotonic() + seconds * random.uniform(0.9, 1.0)  # noqa: S311
+        self._due = time.monotonic() + sooner(seconds)
 
     async def _until_due(self) -> None:
         """Wait for the next look; what the kernel tells of is looked at soon."""

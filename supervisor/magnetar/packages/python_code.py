@@ -23,9 +23,10 @@ def check_python(path: Path, filename: str, class_name: str, head: bytes, *, run
     """Judge a .py file, a zip of Pulsar's layout or a wheel, whose tags count where it `runs_here`. Raises RefusedError."""
     suffix = PurePosixPath(filename).suffix
     if suffix in ARCHIVES:
-        _check_archive(path, filename, class_name)
-        if runs_here:
-            _check_tags(path, filename)
+        with open_archive(path, filename) as archive:
+            _check_archive(archive, filename, class_name)
+            if runs_here:
+                _check_tags(archive, filename)
     elif is_zip(head):
         raise RefusedError(f"{filename} is a zip archive, no Python file: name it {PurePosixPath(filename).stem}.zip")
     elif suffix != ".py" or b"\0" in head:
@@ -123,33 +124,31 @@ def _found(body: _Body) -> str:
     return f"; it has {', '.join(classes[:10])}" if classes else ""
 
 
-def _check_archive(path: Path, filename: str, class_name: str) -> None:
+def _check_archive(archive: zipfile.ZipFile, filename: str, class_name: str) -> None:
     module, _ = _split(class_name)
-    with open_archive(path, filename) as archive:
-        names = set(archive.namelist())
-        for entry in _candidates(names, filename, module):
-            if entry in names:
-                check_source(read_entry(archive, entry, filename, _MAX_SOURCE), f"{filename}: {entry}", class_name)
-                _check_wheels(archive, names, filename)
-                return
-        carried = _check_wheels(archive, names, filename)
-        tails = {f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"}
-        from_requirements = any(PurePosixPath(name).name == "requirements.txt" for name in names)
-        if not (carried & tails or from_requirements or _is_compiled(names, module)):
-            raise RefusedError(
-                f"className {class_name!r}: {filename} has no module {module!r}; it is looked for at the top, "
-                "in src and in <folder>/src, and in the wheels of deps"
-            )
+    names = set(archive.namelist())
+    for entry in _candidates(names, filename, module):
+        if entry in names:
+            check_source(read_entry(archive, entry, filename, _MAX_SOURCE), f"{filename}: {entry}", class_name)
+            _check_wheels(archive, names, filename)
+            return
+    carried = _check_wheels(archive, names, filename)
+    tails = {f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"}
+    from_requirements = any(PurePosixPath(name).name == "requirements.txt" for name in names)
+    if not (carried & tails or from_requirements or _is_compiled(names, module)):
+        raise RefusedError(
+            f"className {class_name!r}: {filename} has no module {module!r}; it is looked for at the top, "
+            "in src and in <folder>/src, and in the wheels of deps"
+        )
 
 
-def _check_tags(path: Path, filename: str) -> None:
+def _check_tags(archive: zipfile.ZipFile, filename: str) -> None:
     """Judge the wheels that are unpacked as they are; where there is a requirements.txt, the resolver chooses among them."""
-    with open_archive(path, filename) as archive:
-        names = archive.namelist()
-        if PurePosixPath(filename).suffix == ".whl":
-            check_wheel(archive, filename)
-        elif not any(PurePosixPath(name).name == "requirements.txt" for name in names):
-            check_wheels_of((name for name in names if PurePosixPath(name).parent.name == "deps"), filename)
+    names = archive.namelist()
+    if PurePosixPath(filename).suffix == ".whl":
+        check_wheel(archive, filename)
+    elif not any(PurePosixPath(name).name == "requirements.txt" for name in names):
+        check_wheels_of((name for name in names if PurePosixPath(name).parent.name == "deps"), filename)
 
 
 def _candidates(names: set[str], filename: str, module: str) -> Iterator[str]:

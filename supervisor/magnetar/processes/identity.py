@@ -85,6 +85,16 @@ def read_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole or not at all, for this user alone. Raises OSError."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as opened:  # noqa: PTH123 - it has its mode from the beginning
+        opened.write(text)
+    partial.replace(path)
+
+
 def write_record(path: Path, identity: Identity, facts: Mapping[str, object]) -> None:
     """Write a record whole or not at all. Raises OSError."""
     told = asdict(identity)

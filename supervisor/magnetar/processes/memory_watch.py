@@ -3,7 +3,6 @@
 It is the timer `memory` of the documentation.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Self
 
 import anyio
 
+from magnetar.jitter import sooner
 from magnetar.processes.memory import resident
 from magnetar.tasks import ServingTasks
 
@@ -65,4 +65,4 @@ class MemoryWatch:
                     each.exceeded(used)
             # A hundred processes are looked at in 3 ms: many are looked at less often.
             # The timer `memory`.
-            await anyio.sleep(min(_LONGEST, max(_LOOK, len(self._watched) / 20)) * random.uniform(0.9, 1.0))  # noqa: S311
+            await anyio.sleep(sooner(min(_LONGEST, max(_LOOK, len(self._watched) / 20))))

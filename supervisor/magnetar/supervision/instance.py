@@ -19,10 +19,8 @@ from magnetar.supervision.life import Life
 from magnetar.supervision.record import Record
 from magnetar.supervision.restarts import Restarts, described
 from magnetar.supervision.successor import Begun, prepared
-from magnetar.supervision.versions import Versions
+from magnetar.supervision.versions import OLD_GOES_ON, Versions
 from magnetar.tasks import unless
-
-_OLD_GOES_ON = "the version before runs on"
 
 
 class SupervisedInstance:
@@ -260,7 +258,7 @@ class SupervisedInstance:
                     return False
                 except (RequestError, OSError, RuntimeStartError) as problem:
                     failures += 1
-                    self.record.remark(f"an update is tried again soon, and {_OLD_GOES_ON}: {problem}")
+                    self.record.remark(f"an update is tried again soon, and {OLD_GOES_ON}: {problem}")
                     # The timer `restart`.
                     await anyio.sleep(after_refusal(self._context.policy, failures, chance=random.random()))  # noqa: S311
         finally:

@@ -2,21 +2,20 @@
 
 import base64
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from google.protobuf.message import DecodeError
 from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMetaData
 
+from magnetar.processes.identity import read_record, write_private
 from magnetar.supervision.desired import Desired
 
 Hold = Callable[[PackageLocationMetaData], Callable[[], None]]
-_GOES_ON = "the version before runs on"
+OLD_GOES_ON = "the version before runs on"
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Rejected:
     @property
     def remark(self) -> str:
         """What status says of it."""
-        return f"the update could not be made, and {_GOES_ON}: {self.reason}"
+        return f"the update could not be made, and {OLD_GOES_ON}: {self.reason}"
 
 
 class Versions:
@@ -99,7 +98,7 @@ class Versions:
         before()
 
     def _is_written(self, version: Desired) -> bool:
-        return self._file is not None and _read(self._file).get("runs") == version.fingerprint
+        return self._file is not None and read_record(self._file).get("runs") == version.fingerprint
 
     def _forget_file(self) -> None:
         if self._file is not None:
@@ -108,7 +107,7 @@ class Versions:
 
     def _recall(self, file: Path, desired: Desired) -> None:
         """Go on with what the worker before knew, unless something else is desired by now."""
-        record = _read(file)
+        record = read_record(file)
         if record.get("rejected") != desired.fingerprint:
             self._forget_file()
             return
@@ -116,14 +115,6 @@ class Versions:
             metadata = FunctionMetaData.FromString(base64.b64decode(record["metadata"]))
             self.rejected = Rejected(desired.fingerprint, str(record["reason"]))
             self._keep(Desired(metadata, desired.instance_id))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _write(file: Path, rejected: Rejected, runs: Desired) -> None:
@@ -134,10 +125,6 @@ def _write(file: Path, rejected: Rejected, runs: Desired) -> None:
         "runs": runs.fingerprint,
         "metadata": base64.b64encode(runs.metadata.SerializeToString()).decode(),
     }
-    partial = file.with_suffix(".partial")
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w") as opened:  # noqa: PTH123 - the descriptor has its mode from the beginning
-            json.dump(record, opened)
-        partial.replace(file)
+        write_private(file, json.dumps(record))

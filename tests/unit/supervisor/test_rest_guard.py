@@ -1,5 +1,6 @@
 import pytest
-from magnetar.rest.guard import GuardPolicy, host_name, is_loopback
+from magnetar.rest.guard import GuardPolicy, host_name
+from magnetar_broker.loopback import is_loopback
 
 LOOPBACK = GuardPolicy("127.0.0.1")
 EVERYWHERE = GuardPolicy("0.0.0.0")

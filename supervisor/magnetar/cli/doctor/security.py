@@ -21,8 +21,9 @@ def look_at_security(config: "WorkerConfig") -> Iterator[Finding]:
 
 
 def _look_at_callers(config: "WorkerConfig") -> Finding:
+    from magnetar_broker.loopback import is_loopback  # noqa: PLC0415
+
     from magnetar.access import load_authentication  # noqa: PLC0415 - keeps help quick
-    from magnetar.rest.guard import is_loopback  # noqa: PLC0415
 
     what = "authenticationEnabled"
     try:

@@ -11,13 +11,14 @@ from typing import Any
 from magnetar_instance.proto.function import FunctionDetails
 
 from magnetar.model.kubernetes_options import Autoscaler, KubernetesOptions, merged
+from magnetar.model.names import name_of
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.kubernetes.auth import KubernetesFunctionAuthProvider, WorkersCredentials
 from magnetar.runtimes.kubernetes.command import PodCommand, stable_details
 from magnetar.runtimes.kubernetes.customizer import KubernetesManifestCustomizer, NoCustomizer
-from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION, function_name, job_name, labels
+from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION, job_name, labels
 from magnetar.runtimes.kubernetes.quantities import Ratios, container_resources
 from magnetar.runtimes.kubernetes.secrets import ClearTextSecrets, SecretsProviderConfigurator, secrets_of
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings, pod_options
@@ -68,7 +69,7 @@ def place(settings: KubernetesSettings, details: FunctionDetails, extensions: Ex
     """Return the Kubernetes namespace and the name of a function's job, or raise RefusedError."""
     namespace = extensions.customizer.job_namespace(details, settings.keys.job_namespace)
     configured = extensions.customizer.job_name(details, settings.keys.job_name)
-    return namespace, job_name(function_name(details), configured)
+    return namespace, job_name(name_of(details), configured)
 
 
 def build(

@@ -21,11 +21,6 @@ _MAX_LABEL = 63
 _COMPONENTS = {FunctionDetails.SOURCE: "source", FunctionDetails.SINK: "sink"}
 
 
-def function_name(details: FunctionDetails) -> FunctionName:
-    """Return the three parts of a function's name."""
-    return FunctionName(details.tenant, details.namespace, details.name)
-
-
 def component(details: FunctionDetails) -> str:
     """Return `function`, `source` or `sink`."""
     return _COMPONENTS.get(details.componentType, "function")

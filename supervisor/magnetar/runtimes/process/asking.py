@@ -1,11 +1,11 @@
 """Hearing of an instance that tells nothing itself: it is asked for its status, then for its health."""
 
-import random
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import anyio
 
+from magnetar.jitter import sooner
 from magnetar.processes.child import Child
 from magnetar.runtimes.base import Notice, Pulse, Ready
 from magnetar.runtimes.process.link import SupervisorLink
@@ -51,7 +51,7 @@ class Asking:
             await self._pause(_AGAIN)
         while self._child.alive:
             # The timer `health checks`.
-            await self._pause(self._interval * random.uniform(0.9, 1.0))  # noqa: S311
+            await self._pause(sooner(self._interval))
             pulse = await unless(self._child.wait, self._pulse)
             if pulse is not None:
                 yield pulse

@@ -3,7 +3,6 @@
 It is the timer `pings` of the documentation.
 """
 
-import random
 import selectors
 import socket
 from collections import deque
@@ -11,6 +10,7 @@ from math import inf
 
 import anyio
 
+from magnetar.jitter import sooner
 from magnetar.runtimes.process.link import ANSWER_DEADLINE, SupervisorLink
 
 _TURNS = 10
@@ -71,7 +71,7 @@ class Links:
             self._waiting.cancel()
 
     def _after_a_while(self) -> float:
-        return anyio.current_time() + self._between_turns * random.uniform(0.9, 1.0)  # noqa: S311
+        return anyio.current_time() + sooner(self._between_turns)
 
     async def _take_turn(self) -> None:
         """Ping those whose turn it is, and give them a moment; the timer ends with the last link."""
