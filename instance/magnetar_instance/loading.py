@@ -15,6 +15,10 @@ from magnetar_instance.errors import BootError
 from magnetar_instance.functions import Process, UserFunction, annotations_of
 from magnetar_instance.requirements import Requirements, RequirementsError, requirements_of
 from magnetar_instance.settings import InstanceSettings
+from magnetar_instance.signatures import takes_context
+
+_STEPS = ("<frozen importlib", importlib.__file__, str(Path(__file__).parent))
+"""Whose lines in a traceback say nothing of the user's code: those that import it."""
 
 
 def load_function(settings: InstanceSettings, *, provided: bool = False) -> UserFunction:
@@ -35,16 +39,26 @@ def load_function(settings: InstanceSettings, *, provided: bool = False) -> User
 def function_of(
     class_name: str, load: Callable[[str], ModuleType], close: Callable[[], None] = lambda: None
 ) -> UserFunction:
-    """Return the function that a class name means: `module.Class` with a context, or a module's `process(input)`."""
+    """Return the function that a class name means: `module.Class`, or a module's `process`."""
     module_name, separator, name = class_name.rpartition(".")
     try:
         process = _of_class(load(module_name), name, class_name) if separator else _native(load(class_name))
+        with_context = takes_context(process, of_class=bool(separator))
         input_type, output_type = annotations_of(process)
-        return UserFunction(process, bool(separator), load, close, input_type, output_type)
+        return UserFunction(process, with_context, load, close, input_type, output_type)
     except BootError:
         raise
     except Exception as error:
-        raise BootError(f"{type(error).__name__}: {error}", last_lines(error)) from error
+        raise BootError(f"{type(error).__name__}: {error}{_remedy(error)}", last_lines(error)) from error
+
+
+def _remedy(error: Exception) -> str:
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    return (
+        f"; to have {error.name.partition('.')[0]} installed, let the package ask for it: in the dependencies of a comment "
+        "`# /// script`, or in requirements.txt of a zip (docs/python-packages.md)"
+    )
 
 
 def _native(module: ModuleType) -> Process:
@@ -66,9 +80,14 @@ def _of_class(module: ModuleType, name: str, class_name: str) -> Process:
 
 
 def last_lines(error: BaseException, count: int = 12) -> tuple[str, ...]:
-    """Return the last lines of an error's traceback."""
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return tuple(lines[-count:])
+    """Return the last lines of an error's traceback, without the steps that led to the user's code."""
+    told = traceback.TracebackException.from_exception(error)
+    each: traceback.TracebackException | None = told
+    while each is not None:
+        theirs = [frame for frame in each.stack if not frame.filename.startswith(_STEPS)]
+        each.stack = traceback.StackSummary.from_list(theirs or each.stack)
+        each = each.__cause__ or each.__context__
+    return tuple("".join(told.format()).splitlines()[-count:])
 
 
 def _install(settings: InstanceSettings, target: Path) -> None:

@@ -220,7 +220,12 @@ def test_without_auto_ack_the_function_acknowledges_itself(launch: Launch, clien
 @pytest.mark.parametrize(
     ("class_name", "code", "reason"),
     [
-        ("broken", "import nothing_of_this_name\n", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        (
+            "broken",
+            "import nothing_of_this_name\n",
+            "ModuleNotFoundError: No module named 'nothing_of_this_name'; to have nothing_of_this_name installed, let the",
+        ),
+        ("broken", "process = lambda a, b, c: a\n", "process(a, b, c) can't be called with an input and a context"),
         ("broken.Missing", ECHO, "className 'broken.Missing': the module has no 'Missing'"),
         ("broken", "x = 1\n", "className 'broken': the module has no function process(input)"),
         ("broken", "def process(:\n", "SyntaxError: invalid syntax"),

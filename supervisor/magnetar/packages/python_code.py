@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from magnetar.errors import RefusedError
 from magnetar.packages.archives import open_archive, open_nested, read_entry
 from magnetar.packages.kinds import is_zip, kind_of
+from magnetar.packages.python_calls import check_call
 from magnetar.packages.wheel_tags import check_wheel, check_wheels_of
 
 ARCHIVES = (".zip", ".whl")
@@ -65,13 +66,19 @@ def check_source(source: bytes, filename: str, class_name: str) -> None:
     _, wanted = _split(class_name)
     if wanted is None:
         if not _defines(tree.body, "process"):
-            raise RefusedError(f"className {class_name!r}: {filename} has no function process(input)")
+            raise RefusedError(
+                f"className {class_name!r}: {filename} has no function process(input){_meant(tree.body, class_name)}"
+            )
+        check_call(_binding(tree.body, "process"), filename, method=False)
     elif not _defines(tree.body, wanted):
         raise RefusedError(f"className {class_name!r}: {filename} has no {wanted!r}{_found(tree.body)}")
     elif _lacks_process(tree.body, wanted):
         raise RefusedError(
             f"className {class_name!r}: the class in {filename} has no method process(self, input, context)"
         )
+    else:
+        for found in _classes(tree.body, wanted):
+            check_call(_binding(found.body, "process"), filename, method=True)
 
 
 def _split(class_name: str) -> tuple[str, str | None]:
@@ -91,7 +98,8 @@ def _statements(body: _Body) -> Iterator[ast.AST]:
                 waiting += getattr(statement, block, [])
 
 
-def _names(statement: ast.AST) -> Iterator[str]:
+def names_bound(statement: ast.AST) -> Iterator[str]:
+    """Yield the names that a statement gives to something; `*` for all of a module's."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             yield name
@@ -107,16 +115,32 @@ def _names(statement: ast.AST) -> Iterator[str]:
 
 def _defines(body: _Body, wanted: str) -> bool:
     """Whether a name is bound at the top; a star import may bind any."""
-    return any(name in (wanted, "*") for statement in _statements(body) for name in _names(statement))
+    return any(_binding(body, wanted))
+
+
+def _binding(body: _Body, wanted: str) -> Iterator[ast.AST]:
+    """Yield what may bind a name at the top."""
+    return (each for each in _statements(body) if any(name in (wanted, "*") for name in names_bound(each)))
 
 
 def _lacks_process(body: _Body, wanted: str) -> bool:
     """Whether the name is a plain class without `process`; one with bases or decorators may get it from there."""
-    classes = [each for each in _statements(body) if isinstance(each, ast.ClassDef) and each.name == wanted]
+    classes = _classes(body, wanted)
     return bool(classes) and all(
         not (each.bases or each.keywords or each.decorator_list) and not _defines(each.body, "process")
         for each in classes
     )
+
+
+def _classes(body: _Body, wanted: str) -> list[ast.ClassDef]:
+    return [each for each in _statements(body) if isinstance(each, ast.ClassDef) and each.name == wanted]
+
+
+def _meant(body: _Body, module: str) -> str:
+    """Return what the class name may have been meant for: the module's classes that process."""
+    classes = [each for each in _statements(body) if isinstance(each, ast.ClassDef)]
+    names = sorted(f"{module}.{each.name}" for each in classes if _defines(each.body, "process"))
+    return f"; for its class write className {' or '.join(names[:10])}" if names else ""
 
 
 def _found(body: _Body) -> str:

@@ -1,6 +1,6 @@
 """When a dead instance is started again: at once, then later and later; long health makes a death the first again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 RestartMode = Literal["always", "on-failure", "never"]
@@ -9,7 +9,7 @@ RestartMode = Literal["always", "on-failure", "never"]
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """How often and how fast, in seconds; `intensity` deaths within `period` mark a crash loop.
+    """How often and how fast, in seconds; `intensity` deaths within `period` mark a crash loop, until it is forgotten.
 
     `max_restarts` in a row, without lasting health between them, are the last ones; None: there is no last one.
     """
@@ -24,10 +24,14 @@ class RestartPolicy:
 
 @dataclass(frozen=True)
 class History:
-    """The deaths that still count: their times on a monotonic clock, and how many came without lasting health between."""
+    """The deaths that still count: their times on a monotonic clock, and how many came without lasting health between.
+
+    `looping` says that these have been a crash loop: its own long delays would else end it.
+    """
 
     deaths: tuple[float, ...] = ()
     streak: int = 0
+    looping: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,11 @@ def after_death(policy: RestartPolicy, history: History, *, now: float, healthy_
     """
     streak = 1 if healthy_for >= policy.forget_after else history.streak + 1
     deaths = (*(t for t in history.deaths if now - t < policy.period), now)[-policy.intensity :]
-    kept = replace(history, deaths=deaths, streak=streak)
+    looping = len(deaths) >= policy.intensity or (history.looping and streak > 1)
+    kept = History(deaths, streak, looping)
     if policy.max_restarts is not None and streak > policy.max_restarts:
         return Decision(0.0, looping=False, history=kept, exhausted=True)
-    if len(deaths) >= policy.intensity:
+    if looping:
         return Decision(policy.max_delay * (0.5 + chance / 2), looping=True, history=kept)
     if streak == 1:
         return Decision(0.0, looping=False, history=kept)

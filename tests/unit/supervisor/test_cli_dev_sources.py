@@ -20,8 +20,11 @@ def test_a_python_file_needs_no_config(tmp_path: Path) -> None:
     ("code", "reason"),
     [
         ("def process(:\n", r"shout\.py, line 1: invalid syntax"),
-        ("class A:\n    pass\n", "has no classes with a method `process`"),
-        ("class A:\n    def process(self): ...\nclass B:\n    def process(self): ...\n", "has 2 classes"),
+        ("class A:\n    pass\n", "has neither a function process.input. nor a class"),
+        (
+            "class A:\n    def process(self): ...\nclass B:\n    def process(self): ...\n",
+            "has the functions A, B: name one by className, such as shout.A",
+        ),
     ],
 )
 def test_a_python_file_without_one_function_is_told(tmp_path: Path, code: str, reason: str) -> None:

@@ -32,6 +32,15 @@ def test_five_deaths_in_a_minute_are_a_crash_loop_that_waits_near_the_cap() -> N
     assert POLICY.max_delay / 2 <= decisions[-1].delay <= POLICY.max_delay
 
 
+def test_a_crash_loop_lasts_until_health_does() -> None:
+    """Deaths that the loop's own delays have put apart are still the loop; the first after lasting health is none."""
+    decisions = die([0.0, 1.0, 2.0, 3.0, 4.0, 60.0, 118.0, 176.0])
+    assert [decision.looping for decision in decisions[4:]] == [True] * 4
+    assert all(decision.delay >= POLICY.max_delay / 2 for decision in decisions[4:])
+    healthy = after_death(POLICY, decisions[-1].history, now=300.0, healthy_for=60.0, chance=0.5)
+    assert (healthy.looping, healthy.delay) == (False, 0.0)
+
+
 def test_deaths_outside_the_period_do_not_count_as_a_loop() -> None:
     """Deaths that are a period apart never mark a loop."""
     assert not any(decision.looping for decision in die([i * 61.0 for i in range(20)]))

@@ -59,19 +59,25 @@ def target(file: Path) -> str:
         body = ast.parse(file.read_bytes(), file.name).body
     except SyntaxError as error:
         raise UsageError(f"{file.name}, line {error.lineno}: {error.msg}") from None
-    if any(_is_process(node) for node in body):
+    if _has_process(body):
         return file.stem
-    classes = [each.name for each in body if isinstance(each, ast.ClassDef) and any(map(_is_process, each.body))]
-    if len(classes) != 1:
+    classes = [each.name for each in body if isinstance(each, ast.ClassDef) and _has_process(each.body)]
+    if not classes:
         raise UsageError(
-            f"{file.name} has {len(classes) or 'no'} classes with a method `process` and no function of that name: "
-            "keep one, or name it by className in a function.yml"
+            f"{file.name} has neither a function process(input) nor a class with a method of that name: write one"
+        )
+    if len(classes) > 1:
+        raise UsageError(
+            f"{file.name} has the functions {', '.join(classes)}: name one by className, such as {file.stem}.{classes[0]}, "
+            "in a function.yml"
         )
     return f"{file.stem}.{classes[0]}"
 
 
-def _is_process(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "process"
+def _has_process(body: list[ast.stmt]) -> bool:
+    from magnetar.packages.python_code import names_bound  # noqa: PLC0415 - keeps help quick
+
+    return any(name == "process" for node in body for name in names_bound(node))
 
 
 def digest(given: Given) -> str:
