@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 from magnetar_broker.testing import running_broker
 from pulsar_bed.bed import Standalone, set_up
+from raw_client import MIB
 
-from bench.broker_load.alone import MIB, backlog, idle_topics
+from bench.broker_load.alone import backlog, idle_topics
 from bench.broker_load.clients import JavaLoad, Load, PythonLoad
 from bench.report import Figure
 
