@@ -10,7 +10,7 @@ _PROGRAMS = {"java": "java", "maven": "mvn", "go": "go", "browser": "chromium"}
 
 
 def requires(name: str, found: Callable[[], bool] | None = None) -> pytest.MarkDecorator:
-    """Return a mark for tests that need `java`, `maven`, `go`, `kube`, `browser` or `pulsar`.
+    """Return a mark for tests that need `java`, `maven`, `go`, `kube`, `browser`, `pulsar` or `cgroup`.
 
     `found` tells whether it is here, for what is not a program on the PATH.
     """

@@ -12,7 +12,6 @@ import anyio.to_thread
 import pytest
 from instance_process import LAUNCHER, collect, produce
 from magnetar.errors import RefusedError
-from magnetar.processes.cgroups import delegated
 from magnetar.processes.watch import until_ended
 from magnetar.runtimes.base import BootFailed, Pulse, Ready, RuntimeStartError
 from magnetar.runtimes.process.runtime import ProcessRuntime
@@ -343,19 +342,3 @@ async def test_an_instance_that_takes_too_much_memory_is_ended_for_it(
         assert ended.signal == signal.SIGKILL
         assert "out of memory" in ended.describe()
         assert "resources.ram allow 400" in ended.describe()
-
-
-@pytest.mark.skipif(delegated() is None, reason="no group of cgroup v2 is delegated to the tests")
-async def test_a_control_group_holds_an_instance(pulsar_broker: RunningBroker, tmp_path: Path) -> None:
-    """The instance is in a group of its own with its limits, which is gone after it."""
-    details = function()
-    details.resources.cpu, details.resources.ram = 0.5, 400 * 2**20
-    async with processes(pulsar_broker.service_url, tmp_path, limits=LimitSettings(enforce=True, pids=200)) as world:
-        running = await world.ready(spec_of(details, write(tmp_path, ECHO)))
-        group = told_of(running.instance.pid, "cgroup").strip().rpartition("0::")[2]
-        root = delegated()
-        assert root is not None
-        assert "magnetar.instances" in group
-        assert (root / "magnetar.instances" / Path(group).name / "cpu.max").read_text() == "50000 100000\n"
-        await running.instance.stop(10)
-        assert not (root / "magnetar.instances" / Path(group).name).exists()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 CONTROLLERS = frozenset(("cpu", "memory", "pids"))
 _PERIOD = 100_000
+_SWAP = "memory.swap.max"
+_TURNS = 10
 _SELF, _MOUNTS = Path("/proc/self/cgroup"), Path("/proc/self/mounts")
 
 
@@ -42,10 +44,20 @@ class ControlGroup:
                     return int(count)
         return 0
 
-    def remove(self) -> None:
-        """Remove the group, if nobody is in it any more."""
+    def kill(self) -> None:
+        """Kill who is left in it, whatever they did to hide (Linux 5.14)."""
         with suppress(OSError):
+            (self.path / "cgroup.kill").write_text("1", encoding="ascii")
+
+    def remove(self) -> bool:
+        """Remove the group; False while somebody is in it."""
+        try:
             self.path.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 class ControlGroups:
@@ -54,29 +66,52 @@ class ControlGroups:
     def __init__(self, root: Path) -> None:
         self._instances = root / "magnetar.instances"
         self._root = root
+        self._dying: set[ControlGroup] = set()
 
     def open(self) -> None:
         """Make room for groups: the kernel wants no process in a group that has limited ones below it. Raises OSError."""
         own = self._root / "magnetar.worker"
         own.mkdir(exist_ok=True)
-        for pid in (self._root / "cgroup.procs").read_text(encoding="ascii").split():
-            with suppress(ProcessLookupError):
-                (own / "cgroup.procs").write_text(pid, encoding="ascii")
+        self._move_all(own / "cgroup.procs")
         self._instances.mkdir(exist_ok=True)
         for group in (self._root, self._instances):
-            wanted = " ".join(f"+{name}" for name in sorted(CONTROLLERS))
-            (group / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
+            (group / "cgroup.subtree_control").write_text(
+                " ".join(f"+{name}" for name in sorted(CONTROLLERS)), encoding="ascii"
+            )
         for left in self._instances.iterdir():
             if left.is_dir():
                 ControlGroup(left).remove()
 
+    def _move_all(self, members: Path) -> None:
+        """Move every process of this group into another; one that forks meanwhile leaves a child to be moved too."""
+        for _ in range(_TURNS):
+            pids = (self._root / "cgroup.procs").read_text(encoding="ascii").split()
+            if not pids:
+                return
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    members.write_text(pid, encoding="ascii")
+
     def make(self, name: str, limits: Limits) -> ControlGroup:
         """Return a group with limits, a new one or that of this name. Raises OSError."""
+        for dying in list(self._dying):
+            self.remove(dying)
         group = ControlGroup(self._instances / name)
         group.path.mkdir(exist_ok=True)
         for file, value in settings_of(limits).items():
-            (group.path / file).write_text(value, encoding="ascii")
+            try:
+                (group.path / file).write_text(value, encoding="ascii")
+            except OSError:
+                if file != _SWAP or (group.path / file).exists():
+                    raise  # only a kernel that knows no swap lacks a file
         return group
+
+    def remove(self, group: ControlGroup) -> None:
+        """Remove a group: now, or once those in it that were killed have ended, when the next group is made."""
+        if group.remove():
+            self._dying.discard(group)
+        else:
+            self._dying.add(group)
 
 
 def settings_of(limits: Limits) -> dict[str, str]:
@@ -87,11 +122,11 @@ def settings_of(limits: Limits) -> dict[str, str]:
         "pids.max": "max" if limits.pids is None else str(limits.pids),
     }
     settings["cpu.max"] += f" {_PERIOD}"
-    return settings | ({} if limits.memory is None else {"memory.swap.max": "0", "memory.oom.group": "1"})
+    return settings | ({} if limits.memory is None else {_SWAP: "0", "memory.oom.group": "1"})
 
 
 def delegated(own: Path = _SELF, mounts: Path = _MOUNTS) -> Path | None:
-    """Return this process's own group, if it may make limited ones below it."""
+    """Return this process's own group, if it may make limited ones below it; the root of all is nobody's own."""
     group, mounted = _own_group(own), _mounted_at(mounts)
     if group is None or mounted is None:
         return None
@@ -103,7 +138,8 @@ def delegated(own: Path = _SELF, mounts: Path = _MOUNTS) -> Path | None:
     except OSError:
         return None
     writable = all(os.access(root / name, os.W_OK) for name in ("", "cgroup.procs", "cgroup.subtree_control"))
-    return root if writable and controllers >= CONTROLLERS else None
+    owned = writable and (root / "cgroup.type").exists()  # the root of all has no type
+    return root if owned and controllers >= CONTROLLERS else None
 
 
 def _own_group(file: Path) -> str | None:

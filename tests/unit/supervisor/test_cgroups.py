@@ -15,6 +15,7 @@ def tree(
     root = folder / "fs" / group.lstrip("/")
     root.mkdir(parents=True)
     (root / "cgroup.controllers").write_text(controllers + "\n")
+    (root / "cgroup.type").write_text("domain\n")
     (root / "cgroup.procs").write_text("11\n12\n")
     (root / "cgroup.subtree_control").write_text("")
     (folder / "own").write_text(f"4:memory:/old\n0::{group}\n")
@@ -30,6 +31,41 @@ def test_a_delegated_group_is_found(tmp_path: Path) -> None:
     assert delegated(tmp_path / "own", tmp_path / "mounts") == root
     (root / "cgroup.controllers").write_text("cpu pids")
     assert delegated(tmp_path / "own", tmp_path / "mounts") is None
+
+
+def test_the_root_of_all_groups_is_left_alone(tmp_path: Path) -> None:
+    """It has no type; its processes are those of the whole host, which are not moved."""
+    root = tree(tmp_path, group="/")
+    (root / "cgroup.type").unlink()
+    assert delegated(tmp_path / "own", tmp_path / "mounts") is None
+
+
+def test_a_kernel_without_swap_limits_the_rest(tmp_path: Path) -> None:
+    """The one file that such a kernel lacks stops no instance; another that can't be written does."""
+    groups = ControlGroups(tree(tmp_path))
+    groups.open()
+    path = groups.make("f-0", Limits(memory=1)).path
+    (path / "memory.swap.max").unlink()
+    (path / "memory.swap.max").symlink_to(tmp_path / "nowhere" / "file")
+    assert groups.make("f-0", Limits(memory=2)).path == path
+    assert (path / "memory.max").read_text() == "2"
+    (path / "pids.max").unlink()
+    (path / "pids.max").symlink_to(tmp_path / "nowhere" / "file")
+    with pytest.raises(FileNotFoundError):
+        groups.make("f-0", Limits(memory=2))
+
+
+def test_a_group_whose_processes_are_still_dying_is_removed_later(tmp_path: Path) -> None:
+    """It can't be removed while somebody is in it; the next group that is made takes it along."""
+    groups = ControlGroups(tree(tmp_path))
+    groups.open()
+    first = groups.make("f-0", Limits())
+    groups.remove(first)
+    assert first.path.exists()  # its files stand for those in it
+    for file in first.path.iterdir():
+        file.unlink()
+    groups.make("f-1", Limits())
+    assert not first.path.exists()
 
 
 @pytest.mark.parametrize("missing", ["own", "mounts"])

@@ -32,6 +32,7 @@ class Confined:
 
     limits: Limits
     group: ControlGroup | None = None
+    groups: ControlGroups | None = None
     used: int = 0
 
     def reason(self) -> str:
@@ -45,8 +46,13 @@ class Confined:
 
     def remove(self) -> None:
         """Remove its group, whose processes have ended."""
+        if self.group is not None and self.groups is not None:
+            self.groups.remove(self.group)
+
+    def kill_leftovers(self) -> None:
+        """Kill whom it left behind, those included that no longer show whose they are."""
         if self.group is not None:
-            self.group.remove()
+            self.group.kill()
 
     def exceeded(self, child: Child, used: int) -> None:
         """End the instance for the memory that it uses."""
@@ -100,7 +106,7 @@ class Confinement:
         if not self._settings.enforce:
             return None
         limits = limits_of(details, self._settings.pids)
-        return Confined(limits, self._groups.make(key, limits) if self._groups else None)
+        return Confined(limits, self._groups.make(key, limits) if self._groups else None, self._groups)
 
     def resource_limits(self, details: FunctionDetails) -> dict[str, int]:
         """Return what the kernel keeps for one process: its `disk` is how large a file of its may become."""

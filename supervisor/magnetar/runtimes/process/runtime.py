@@ -230,7 +230,7 @@ class ProcessRuntime:
         adopted: bool = False,
     ) -> ProcessInstance:
         undo.callback(self._confinement.attend(confined, child))
-        undo.callback(self._kill_leftovers, start)
+        undo.callback(self._kill_leftovers, start, confined)
         undo.callback(self._attend_log(launch, link))
         undo.callback(self._hold(start.spec.environment))
         stub = InstanceStub(start.place.port)
@@ -298,7 +298,9 @@ class ProcessRuntime:
         self._environments[environment] += 1
         return partial(self._environments.subtract, (environment,))
 
-    def _kill_leftovers(self, start: Start) -> None:
+    def _kill_leftovers(self, start: Start, confined: Confined | None) -> None:
+        if confined is not None:
+            confined.kill_leftovers()
         left = kill_leftovers(self._launcher.parent, start.marker, known=self._launcher.family.pids)
         if left:
             self._log.warning(
