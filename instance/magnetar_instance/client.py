@@ -2,6 +2,7 @@
 
 import pulsar
 
+from magnetar_instance.closable import closable
 from magnetar_instance.errors import BootError
 from magnetar_instance.settings import ClientAuth, InstanceSettings
 from magnetar_instance.subscribing import specs_of
@@ -10,10 +11,13 @@ _OPERATION_TIMEOUT = 30
 
 
 def connect(settings: InstanceSettings) -> pulsar.Client:
-    """Return a client, which connects when it is first used. Raises BootError for settings that no client takes."""
+    """Return a client that any thread may close, which connects when it is first used.
+
+    Raises BootError for settings that no client takes.
+    """
     auth = settings.auth
     try:
-        return pulsar.Client(
+        made = pulsar.Client(
             settings.service_url,
             authentication=_authentication(auth),
             operation_timeout_seconds=_OPERATION_TIMEOUT,
@@ -26,6 +30,7 @@ def connect(settings: InstanceSettings) -> pulsar.Client:
         )
     except (pulsar.PulsarException, ValueError, RuntimeError) as error:
         raise BootError(f"no client can be made for {settings.service_url}: {error}") from error
+    return closable(made)
 
 
 def reach(client: pulsar.Client, settings: InstanceSettings) -> None:

@@ -46,6 +46,8 @@ class Instance:
         self._notify = notify
         self._figures = Figures(settings)
         self._lock = threading.Lock()
+        self._closing = threading.Lock()
+        """Held by who closes something of the client: it loses count when two do so at a time."""
         self._client: pulsar.Client | None = None
         self._runner: AnyRunner | None = None
         self._ending = threading.Event()
@@ -140,7 +142,8 @@ class Instance:
         finally:
             with self._lock:
                 self._runner = None
-            assembly.close()
+            with self._closing:
+                assembly.close()
 
     def _tell_ready(self) -> None:
         if not self._ready:
@@ -179,10 +182,11 @@ class Instance:
         self._close_client()
 
     def _close_client(self) -> None:
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(pulsar.PulsarException):
+        """Close the client, or wait until whoever came first has."""
+        with self._closing:
+            with self._lock:
+                client, self._client = self._client, None
+            if client is not None:
                 client.close()
 
     def status(self) -> FunctionStatus:

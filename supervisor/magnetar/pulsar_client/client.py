@@ -7,6 +7,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import pulsar
+from magnetar_instance.closable import closable
 
 from magnetar.credentials import BrokerCredentials
 from magnetar.pulsar_client.consumer import Consumer, SubscriptionKind
@@ -112,7 +113,7 @@ class PulsarClient:
 
 def _official_client(url: str, credentials: BrokerCredentials) -> Any:
     trust = str(credentials.trust_certs) if credentials.trust_certs else None
-    return pulsar.Client(
+    made = pulsar.Client(
         url,
         authentication=_authentication(credentials),
         tls_trust_certs_file_path=trust,
@@ -121,6 +122,7 @@ def _official_client(url: str, credentials: BrokerCredentials) -> Any:
         logger=pulsar.FileLogger(pulsar.LoggerLevel.Error, str(_LOG)),
         stats_interval_in_seconds=0,
     )
+    return closable(made)
 
 
 def _authentication(credentials: BrokerCredentials) -> Any:

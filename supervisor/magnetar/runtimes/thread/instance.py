@@ -27,6 +27,8 @@ from magnetar.runtimes.thread.stacks import stack_of, where
 
 _LAST_LINES = 10
 _NOTICES = math.inf
+_CLOSE_PATIENCE = 5.0
+"""Seconds that the successor of a stuck function is held back for until the client is closed."""
 
 
 class CallSoon(Protocol):
@@ -75,6 +77,7 @@ class ThreadInstance:
         self._send, self._receive = anyio.create_memory_object_stream[Notice](_NOTICES)
         self._over = anyio.Event()
         self._exit = Exit()
+        self._given_up = False
         self.closed = anyio.Event()
         """Set once nothing of the client is left: by the thread itself, or by whoever closed it under a stuck function."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -168,21 +171,32 @@ class ThreadInstance:
         with anyio.move_on_after(grace):
             await self._over.wait()
             return
-        self._give_up(grace)
+        await self._give_up(grace)
 
-    def _give_up(self, grace: float) -> None:
+    async def _give_up(self, grace: float) -> None:
         """No thread can be killed: its client is closed, so that no successor meets its subscription, and it is counted."""
         if self._over.is_set():
             return
         at = self.stuck_at()
+        self._close_from_outside()
         self._log.warning("The function did not return, and its thread is given up.", after=f"{grace:g} s", at=at)
-        threading.Thread(target=self._close_client, name=f"{self._thread.name} closing", daemon=True).start()
-        self._abandoned(self)
+        with anyio.move_on_after(_CLOSE_PATIENCE) as patience:
+            await self.closed.wait()
+        if patience.cancelled_caught:
+            self._log.warning("The client of a thread that was given up is still being closed.")
         self._ended(Exit(reason=f"stuck in user code at {at}: its thread was given up after {grace:g} s"))
 
+    def _close_from_outside(self) -> None:
+        if not self._given_up:
+            self._given_up = True
+            self._abandoned(self)
+            threading.Thread(target=self._close_client, name=f"{self._thread.name} closing", daemon=True).start()
+
     def _close_client(self) -> None:
-        self._instance.close_client()
-        self._call_soon(self.closed.set)
+        try:
+            self._instance.close_client()
+        finally:
+            self._call_soon(self.closed.set)
 
     def stuck_at(self) -> str:
         """Return the file and line of the user's code that the thread is in."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -120,8 +120,8 @@ class ThreadRuntime:
         return instance
 
     def _call_soon(self, call: Callable[..., object], *arguments: object) -> None:
-        # A thread that was given up may come back after the worker has ended.
-        if not self._loop.is_closed():
+        # A thread that was given up may come back after the worker has ended, or just then.
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _instance_settings(self, spec: InstanceSpec) -> InstanceSettings:
