@@ -91,6 +91,32 @@ def test_a_function_from_its_file_to_its_end(magnetar: Program) -> None:
     assert "echo" not in magnetar.json("functions", "list")
 
 
+def test_where_no_answer_comes_it_is_told_why(magnetar: Program) -> None:
+    """A function that raises, returns nothing, is stopped or never ran: each is named before the worker's 30 s are over."""
+    code = "def process(input):\n    if input == 'fail':\n        raise ValueError('no database')\n"
+    magnetar.json("functions", "create", "--function-config-file", magnetar.write("mute", code), "--wait")
+    assert "public/default/mute failed: ValueError: no database" in magnetar.refused(
+        "functions", "invoke", "mute", "fail"
+    )
+    for command in (("trigger", "mute", "--trigger-value", "x"), ("invoke", "mute", "x")):
+        quiet = magnetar.run("functions", *command)
+        assert (quiet.returncode, quiet.stdout) == (0, "")
+        assert quiet.stderr == "warning: public/default/mute processed the value and returned nothing\n"
+    magnetar.json("functions", "stop", "mute")
+    assert "does not run: instance 0 is stopped" in magnetar.refused(
+        "functions", "trigger", "mute", "--trigger-value", "x"
+    )
+    assert (
+        magnetar.run(
+            "functions", "create", "--function-config-file", magnetar.write("bad", FAILING), "--wait"
+        ).returncode
+        == 1
+    )
+    never = magnetar.refused("functions", "trigger", "bad", "--trigger-value", "x")
+    assert "is not ready: none of its instances reads" in never
+    assert "instance 0 is failed: ModuleNotFoundError: No module named 'nothing_of_this_name'" in never
+
+
 def test_tables_are_for_eyes(magnetar: Program) -> None:
     """With --format table, or on a terminal."""
     file = magnetar.write("seen")

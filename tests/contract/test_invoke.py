@@ -76,8 +76,18 @@ def test_a_function_that_fails_is_told_at_once(home: Path) -> None:
     last = done.stderr.splitlines()[-1]
     assert last.startswith("magnetar: share failed: ZeroDivisionError")
     done = magnetar("functions", "invoke", "share.py", "nothing", "--timeout", "100", home=home)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "share processed the value and returned nothing" in done.stderr.splitlines()[-1]
+
+
+def test_a_file_that_ends_its_process_is_told_with_what_it_said(home: Path) -> None:
+    """A crash loop isn't waited for, and the worker's own log adds nothing to the one reason."""
+    (home / "share.py").write_text("import os\nprint('no licence', flush=True)\nos._exit(3)\ndef process(input): ...\n")
+    done = magnetar("functions", "invoke", "share.py", "1", "--timeout", "100", home=home)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "magnetar: share processed the value and returned nothing"
+    assert "no licence" in done.stderr
+    assert "instance 0 of public/default/share is crash-looping: ended with exit code 3" in done.stderr
+    assert "ERROR" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,16 @@ from magnetar.tasks import unless
 T = TypeVar("T")
 
 
-def with_own_worker(work: Callable[[Server, WorkerClient], Awaitable[T]], *, http_port: int = 0) -> T | None:
+def with_own_worker(
+    work: Callable[[Server, WorkerClient], Awaitable[T]], *, http_port: int = 0, level: int = logging.ERROR
+) -> T | None:
     """Run a worker while `work` goes on and return its result; None where someone asked for the end before.
+
+    `level` is the lowest of the worker's log that is shown.
 
     Raises StartError when there can be no worker, and what `work` raises.
     """
-    log_to(level=logging.ERROR)
+    log_to(level=level)
     with tempfile.TemporaryDirectory(prefix="magnetar-") as directory:
         return anyio.run(_with, Path(directory), work, http_port)
 

@@ -13,6 +13,7 @@ from magnetar.functions.context import FunctionsContext
 from magnetar.model.names import FunctionName, full_topic
 from magnetar.pulsar_client import Message, MessageId, PulsarClient, Reader
 
+_NOT_FOUND = 404
 _INPUT_ID, _INPUT_TOPIC = "__pfn_input_msg_id__", "__pfn_input_topic__"
 
 
@@ -61,6 +62,10 @@ async def _check_ready(context: FunctionsContext, topic: str) -> None:
     try:
         await context.admin.subscriptions(topic)
     except BrokerRefusedError as error:
+        if error.status == _NOT_FOUND:
+            raise RefusedError(
+                f"Function in trigger function is not ready: none of its instances reads {topic} yet"
+            ) from None
         raise RefusedError(f"Function in trigger function is not ready: {error}") from None
 
 

@@ -1,5 +1,6 @@
 """One value sent to a function, deployed or not, and what came of it."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import anyio
 from magnetar.broker_admin import BrokerAdmin
 from magnetar.cli.connection import Connection, ask
 from magnetar.cli.dev.sources import source
+from magnetar.cli.functions.answers import answer_of, trouble
 from magnetar.cli.functions.config import Given
 from magnetar.cli.functions.waiting import until_running
 from magnetar.cli.output import warn
@@ -32,6 +34,11 @@ _LOG = 10_000
 
 
 @dataclass(frozen=True)
+class _Answer:
+    text: str | None
+
+
+@dataclass(frozen=True)
 class Event:
     """What is sent, a text or a file, and how long an answer is waited for; seconds."""
 
@@ -42,22 +49,25 @@ class Event:
 
 
 def answer_of_worker(connection: Connection, name: FunctionName, event: Event) -> str | None:
-    """Return what a deployed function answers, None when it has no output. Raises what a client raises."""
+    """Return what a deployed function answers, None when there is nothing, which is told. Raises what a client raises."""
 
     async def work(worker: WorkerClient) -> str | None:
         try:
-            answer = await _sent(worker, name, event, event.topic)
+            answer = await answer_of(worker, name, lambda: _sent(worker, name, event, event.topic))
         except RefusedByWorkerError as error:
-            if error.status == _TIMED_OUT and (why := _trouble(await _states(worker, name))):
+            if error.status == _TIMED_OUT and (why := trouble(await _states(worker, name))):
                 raise TimedOutError(f"{error.reason}; its last exception: {why}") from None
             raise
-        return answer if answer or (await worker.functions.get(name)).output else None
+        if answer == "" and not (await worker.functions.get(name)).output:
+            warn("the function has no output topic: the value was sent, and nothing comes back")
+            return None
+        return answer
 
     return ask(connection, work)
 
 
-def answer_here(path: Path, event: Event) -> str:
-    """Return what a function that lies here answers; its log goes to standard error.
+def answer_here(path: Path, event: Event) -> str | None:
+    """Return what a function that lies here answers, None for nothing, which is told; its log goes to standard error.
 
     Raises UsageError, ConfigError and RefusedError for what is no function, RequestError when it fails.
     """
@@ -65,23 +75,35 @@ def answer_here(path: Path, event: Event) -> str:
     for sentence in given.warnings:
         warn(sentence)
 
-    async def work(server: Server, client: WorkerClient) -> str:
+    async def work(server: Server, client: WorkerClient) -> _Answer:
         values, topic = _for_one_value(given, event.topic)
         async with BrokerAdmin(server.addresses.broker_admin) as admin:
             await _make_namespaces(admin, given.name, values)
         await client.functions.create(values, file=given.file, url=given.url)
-        await until_running(client, given.name, None, event.timeout, lambda _text: None)
+        try:
+            await until_running(client, given.name, None, event.timeout, lambda _text: None)
+        except RequestError as error:
+            shown = await _show_log(client, given.name, 0)
+            raise (RequestError(str(error).partition("\n")[0]) if shown else error) from None
         before = len(await client.magnetar.log(given.name, tail=_LOG))
         try:
-            return await _answered(client, given.name, event, topic)
+            return _Answer(await _answered(client, given.name, event, topic))
         finally:
-            for each in (await client.magnetar.log(given.name, tail=_LOG))[before:]:
-                sys.stderr.write(each.line + "\n")
+            await _show_log(client, given.name, before)
 
-    answer = with_own_worker(work)
+    answer = with_own_worker(work, level=logging.CRITICAL)
     if answer is None:
         raise KeyboardInterrupt
-    return answer
+    if answer.text is None:
+        warn(f"{given.name.name} processed the value and returned nothing")
+    return answer.text
+
+
+async def _show_log(client: WorkerClient, name: FunctionName, before: int) -> bool:
+    lines = (await client.magnetar.log(name, tail=_LOG))[before:]
+    for each in lines:
+        sys.stderr.write(each.line + "\n")
+    return bool(lines)
 
 
 def _for_one_value(given: Given, topic: str | None) -> tuple[dict[str, Any], str]:
@@ -113,8 +135,8 @@ async def _make_namespaces(admin: BrokerAdmin, name: FunctionName, values: dict[
         await admin.create_namespace("/".join((tenant, *namespace)))
 
 
-async def _answered(client: WorkerClient, name: FunctionName, event: Event, topic: str) -> str:
-    """Send the value and return the answer. Raises RequestError as soon as it is known that there will be none."""
+async def _answered(client: WorkerClient, name: FunctionName, event: Event, topic: str) -> str | None:
+    """Send the value and return the answer, None for nothing. Raises RequestError as soon as the function has failed."""
     why = ""
 
     async def hopeless() -> None:
@@ -122,7 +144,7 @@ async def _answered(client: WorkerClient, name: FunctionName, event: Event, topi
         why = await _hopeless(client, name, event.timeout)
 
     answer = await unless(hopeless, lambda: _sent(client, name, event, topic))
-    if answer is None:
+    if answer is None and why:
         raise RequestError(f"{name.name} {why}")
     return answer
 
@@ -136,27 +158,16 @@ async def _sent(client: WorkerClient, name: FunctionName, event: Event, topic: s
 
 
 async def _hopeless(client: WorkerClient, name: FunctionName, patience: float) -> str:
-    """Return why there will be no answer, once that is certain."""
+    """Return why there will be no answer, once that is certain; empty where nothing was returned."""
     while True:
         states = await _states(client, name)
-        if why := _trouble(states):
+        if why := trouble(states):
             return f"failed: {why}"
         if sum(each.num_successfully_processed for each in states):
             await anyio.sleep(min(_SILENCE, patience))
-            return "processed the value and returned nothing"
+            return ""
         await anyio.sleep(_LOOK)
 
 
 async def _states(client: WorkerClient, name: FunctionName) -> list[FunctionInstanceStatusData]:
     return [each.status for each in (await client.functions.status(name)).instances]
-
-
-def _trouble(states: list[FunctionInstanceStatusData]) -> str:
-    """Return the last line of the latest exception of a function, empty without one."""
-    kept = [
-        exception
-        for each in states
-        for exception in (*(each.latest_user_exceptions or ()), *(each.latest_system_exceptions or ()))
-    ]
-    latest = max(kept, key=lambda each: each.timestamp_ms, default=None)
-    return latest.exception_string.strip().splitlines()[-1] if latest and latest.exception_string.strip() else ""

@@ -13,7 +13,6 @@ from typer import Argument, Option
 from magnetar.cli.connection import Connection
 from magnetar.cli.errors import UsageError
 from magnetar.cli.options import Name
-from magnetar.cli.output import warn
 
 _STANDARD_INPUT = "-"
 _ENDINGS = (".py", ".yml", ".yaml", ".json")
@@ -47,9 +46,7 @@ def invoke(
             answer = answer_here(path, what)
         else:
             answer = answer_of_worker(connection, name.resolve(), what)
-    if answer is None:
-        warn("the function has no output topic: the value was sent, and nothing comes back")
-    else:
+    if answer is not None:
         sys.stdout.write(answer + "\n")
 
 

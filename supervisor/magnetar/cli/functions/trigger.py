@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from magnetar.cli.connection import Connection, ask
 from magnetar.cli.errors import UsageError
 from magnetar.cli.options import Name
+
+if TYPE_CHECKING:
+    from magnetar.client import WorkerClient
 
 
 def trigger(
@@ -22,12 +25,20 @@ def trigger(
     ] = None,
     topic: Annotated[str | None, Option("--topic", help="Which input topic, when the function has several.")] = None,
 ) -> None:
-    """Send a value to a function and print what comes out of it."""
+    """Send a value to a function and print what comes out of it, or tell why nothing does."""
+    from magnetar.cli.functions.answers import answer_of  # noqa: PLC0415 - keeps help quick
+
     if (trigger_value is None) == (trigger_file is None):
         raise UsageError("give either --trigger-value or --trigger-file")
     function = name.resolve()
-    answer = ask(
-        connection,
-        lambda worker: worker.functions.trigger(function, value=trigger_value, file=trigger_file, topic=topic),
-    )
-    sys.stdout.write(answer + "\n")
+
+    async def work(worker: "WorkerClient") -> str | None:
+        return await answer_of(
+            worker,
+            function,
+            lambda: worker.functions.trigger(function, value=trigger_value, file=trigger_file, topic=topic),
+        )
+
+    answer = ask(connection, work)
+    if answer is not None:
+        sys.stdout.write(answer + "\n")

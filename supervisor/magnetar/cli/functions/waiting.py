@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from magnetar.client import WorkerClient
+    from magnetar.client.results import InstanceReport
     from magnetar.model.names import FunctionName
 
 _PATIENCE = 60.0
 _SHORTEST, _LONGEST = 0.05, 1.0
 _MISSING = 404
-_HOPELESS = "failed"
+_FAILED, _LOOPING = "failed", "crash-looping"
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,16 @@ async def until_running(
     """Wait for one instance or all; `tell` is called with what is waited for. Raises RequestError, also TimedOutError."""
     import anyio  # noqa: PLC0415 - keeps help quick
 
-    pause, why = _SHORTEST, "no instance was started"
+    pause, why, loops = _SHORTEST, "no instance was started", None
     with anyio.move_on_after(patience):
         while True:
             found = (await worker.functions.status(name)).instances
             wanted = [each.status.running for each in found if instance in (None, each.instance_id)]
             if wanted and all(wanted):
                 return
-            why = await _why(worker, name) or why
+            reports = await _reports(worker, name)
+            loops = _loops(reports) if loops is None else loops
+            why = _why(reports, loops) or why
             tell(f"{sum(wanted)} of {len(wanted)} instances of {name.fqfn} run")
             await anyio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST)
@@ -66,18 +69,31 @@ async def until_running(
     )
 
 
-async def _why(worker: "WorkerClient", name: "FunctionName") -> str:
-    """Return what keeps an instance from running. Raises RequestError when it will not run before it is changed."""
+async def _reports(worker: "WorkerClient", name: "FunctionName") -> "list[InstanceReport]":
     try:
-        found = [each for each in await worker.magnetar.instances() if each.fqfn == name.fqfn]
+        return [each for each in await worker.magnetar.instances() if each.fqfn == name.fqfn]
     except RefusedByWorkerError as error:
         if error.status != _MISSING:
             raise
-        return ""  # Pulsar's own worker tells nothing of the kind
-    for each in found:
-        if each.phase == _HOPELESS:
-            raise RequestError(f"instance {each.instance_id} of {name.fqfn} can't run: {each.reason}")
-    return next((f"instance {each.instance_id} is {each.phase} {each.reason}".strip() for each in found), "")
+        return []  # Pulsar's own worker tells nothing of the kind
+
+
+def _loops(reports: "list[InstanceReport]") -> set[tuple[int, int]]:
+    """Return which instances are crash-looping, and after how many restarts."""
+    return {(each.instance_id, each.restarts) for each in reports if each.phase == _LOOPING}
+
+
+def _why(reports: "list[InstanceReport]", before: set[tuple[int, int]]) -> str:
+    """Return what keeps an instance from running. Raises RequestError when it will not run before it is changed.
+
+    A crash loop of `before` is that of the version which an update is about to replace.
+    """
+    for each in reports:
+        if each.phase == _FAILED:
+            raise RequestError(f"instance {each.instance_id} of {each.fqfn} can't run: {each.reason}")
+        if each.phase == _LOOPING and (each.instance_id, each.restarts) not in before:
+            raise RequestError(f"instance {each.instance_id} of {each.fqfn} is {each.phase}: {each.reason}")
+    return next((f"instance {each.instance_id} is {each.phase} {each.reason}".strip() for each in reports), "")
 
 
 @contextmanager

@@ -1,0 +1,116 @@
+"""The answer of a deployed function to one value, or why there is none, told once it is known and not after 30 s."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+
+from magnetar.cli.output import warn
+from magnetar.client import WorkerClient
+from magnetar.errors import RefusedByWorkerError, RequestError
+from magnetar.model.names import FunctionName
+from magnetar.model.status import FunctionInstanceStatusData
+from magnetar.tasks import unless
+
+_LOOK = 0.4
+_SILENCE = 3.0
+"""Seconds for which a function must have been idle until no answer of it is expected any more."""
+_REFUSED, _MISSING = 400, 404
+_DOWN = ("failed", "crash-looping", "stopped")
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What all instances of a function have counted together, and the latest exception."""
+
+    received: int
+    succeeded: int
+    failed: int
+    trouble: str
+
+    @property
+    def idle(self) -> bool:
+        return self.received == self.succeeded + self.failed
+
+
+async def answer_of(client: WorkerClient, name: FunctionName, send: Callable[[], Awaitable[str]]) -> str | None:
+    """Return what `send` brings, None where the function has returned nothing.
+
+    Raises RequestError where the function failed instead, or can't run, and what `send` raises.
+    """
+    why = ""
+
+    async def over() -> None:
+        nonlocal why
+        why = await _no_answer(client, name, before)
+
+    before = await _counted(client, name)
+    try:
+        answer = await unless(over, send)
+    except RefusedByWorkerError as error:
+        down = await _down(client, name) if error.status == _REFUSED else ""
+        raise RequestError(f"{error.reason}; {down}") if down else error from None
+    if answer is None and why:
+        raise RequestError(f"{name.fqfn} {why}; see magnetar functions logs {name.fqfn}")
+    if answer is None:
+        warn(f"{name.fqfn} processed the value and returned nothing")
+    return answer
+
+
+async def _no_answer(client: WorkerClient, name: FunctionName, before: _Counted) -> str:
+    """Return once no answer will come: with what went wrong, empty where the function returned nothing."""
+    last, since = before, anyio.current_time()
+    while True:
+        await anyio.sleep(_LOOK)
+        try:
+            now, down = await _counted(client, name), await _down(client, name)
+        except RequestError:
+            continue  # the value is under way all the same, and its answer tells more
+        if now != last:
+            last, since = now, anyio.current_time()
+        elif anyio.current_time() - since >= _SILENCE:
+            if down:
+                return f"has the value and does not run: {down}"
+            if now.idle and now.failed != before.failed:
+                return f"failed: {now.trouble}"
+            if now.idle and now.succeeded != before.succeeded:
+                return ""
+
+
+async def _counted(client: WorkerClient, name: FunctionName) -> _Counted:
+    states = [each.status for each in (await client.functions.status(name)).instances]
+    return _Counted(
+        received=sum(each.num_received for each in states),
+        succeeded=sum(each.num_successfully_processed for each in states),
+        failed=sum(each.num_user_exceptions + each.num_system_exceptions for each in states),
+        trouble=trouble(states),
+    )
+
+
+async def _down(client: WorkerClient, name: FunctionName) -> str:
+    """Return why no instance runs or is about to; empty where one is, and of Pulsar's own worker, which tells no phases."""
+    try:
+        found = [each for each in await client.magnetar.instances() if each.fqfn == name.fqfn]
+    except RefusedByWorkerError as error:
+        if error.status != _MISSING:
+            raise
+        return ""
+    if any(each.phase not in _DOWN for each in found):
+        return ""
+    return next((f"instance {each.instance_id} is {each.phase}{_because(each.reason)}" for each in found), "")
+
+
+def _because(reason: str) -> str:
+    first = reason.strip().partition("\n")[0]
+    return f": {first}" if first else ""
+
+
+def trouble(states: list[FunctionInstanceStatusData]) -> str:
+    """Return the last line of the latest exception of a function, empty without one."""
+    kept = [
+        exception
+        for each in states
+        for exception in (*(each.latest_user_exceptions or ()), *(each.latest_system_exceptions or ()))
+    ]
+    latest = max(kept, key=lambda each: each.timestamp_ms, default=None)
+    return latest.exception_string.strip().splitlines()[-1] if latest and latest.exception_string.strip() else ""
