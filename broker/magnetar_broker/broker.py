@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,11 @@ class Broker:
         self.data_dir = data_dir
         self.settings = settings or BrokerSettings()
         self.topics: dict[str, Topic] = {}
-        self.tenancy = Tenancy(self._save, self._policies_changed)
+        self.tenancy = Tenancy(self._save_tenancy, self._policies_changed)
         self.packages = Packages(data_dir / "packages")
         self.journal = Journal(data_dir / "journal", self._all_settings, self._roll_back, self.settings.segment_size)
         self.topics_changed: TopicsChanged = _tell_nobody
+        self.rights_changed: Callable[[], None] = _judge_nobody
         self._by_id: dict[int, Topic] = {}
         self._next_id = 1
         self._policies: dict[str, TopicPolicies] = {}
@@ -160,6 +161,10 @@ class Broker:
     def _save(self, key: str, value: object) -> None:
         if not self._replaying:
             self.journal.set(key, value)
+
+    def _save_tenancy(self, key: str, value: object) -> None:
+        self._save(key, value)
+        self.rights_changed()
 
     def _save_of(self, topic_id: int, key: str, value: object) -> None:
         self._save(f"t/{topic_id}/{key}", value)
@@ -326,6 +331,10 @@ class Broker:
 
 def _tell_nobody(name: str, namespace: str, *, there: bool) -> None:
     """Watchers come with the server of the binary protocol."""
+
+
+def _judge_nobody() -> None:
+    """Clients come with the server of the binary protocol."""
 
 
 def _save_nothing(key: str, value: object) -> None:

@@ -137,6 +137,20 @@ class AuthenticationError(BrokerError):
     status = 401
 
 
+class AuthorizationError(BrokerError):
+    """Raised when a client may not do what it asks for."""
+
+    code = "AuthorizationError"
+    status = 401
+
+
+class PermissionMissingError(BrokerError):
+    """Raised when a permission is to be taken away that nobody has."""
+
+    code = "NotAllowedError"
+    status = 412
+
+
 class KeyFormatError(Exception):
     """Raised when a key or another setting of authentication can't be used; its message says what can."""
 

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from magnetar_broker.auth.authenticator import Authenticator
-from magnetar_broker.auth.options import add_options, authenticator_of, tls_context_of
+from magnetar_broker.auth.options import Security, add_options, security_of, tls_context_of
+from magnetar_broker.auth.rights import Rights
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.service import PulsarService
 from magnetar_broker.errors import StartError
@@ -65,12 +66,12 @@ async def _run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, asked.set)
     if options.end_with_input:
         loop.add_reader(sys.stdin.fileno(), _read_input, loop, asked)
-    authenticator = authenticator_of(options)
-    tls = tls_context_of(options, authenticator)
-    _demand_guarded(options, authenticator)
+    security = security_of(options)
+    tls = tls_context_of(options, security.authenticator)
+    _demand_guarded(options, security.authenticator)
     _raise_open_files()
     async with Broker(options.data_dir, _settings(options)) as broker:
-        await _serve(options, broker, authenticator, tls, asked)
+        await _serve(options, broker, security, tls, asked)
 
 
 def _read_input(loop: asyncio.AbstractEventLoop, asked: asyncio.Event) -> None:
@@ -83,13 +84,16 @@ def _read_input(loop: asyncio.AbstractEventLoop, asked: asyncio.Event) -> None:
 async def _serve(
     options: argparse.Namespace,
     broker: Broker,
-    authenticator: Authenticator,
+    security: Security,
     tls: ssl.SSLContext | None,
     asked: asyncio.Event,
 ) -> None:
     addresses: dict[str, str] = {}
-    service = PulsarService(broker, advertised_url=options.advertised_url, authenticator=authenticator, tls=tls)
-    admin = HttpServer(partial(_admin, broker, authenticator, addresses), tls=tls)
+    authenticator, rights = security.authenticator, Rights(broker.tenancy, security.super_users)
+    service = PulsarService(
+        broker, advertised_url=options.advertised_url, authenticator=authenticator, rights=rights, tls=tls
+    )
+    admin = HttpServer(partial(_admin, broker, authenticator, rights, addresses), tls=tls)
     try:
         host = f"[{options.host}]" if ":" in options.host else options.host
         port = await service.listen(options.host, options.port)
@@ -103,12 +107,22 @@ async def _serve(
         await service.close()
 
 
-def _admin(broker: Broker, authenticator: Authenticator, addresses: dict[str, str], loopback: bool) -> Serving:  # noqa: FBT001
+def _admin(
+    broker: Broker,
+    authenticator: Authenticator,
+    rights: Rights,
+    addresses: dict[str, str],
+    loopback: bool,  # noqa: FBT001
+) -> Serving:
     from magnetar_broker.admin.app import admin_routes  # noqa: PLC0415 - not before somebody asks
+    from magnetar_broker.admin.rights import Judge  # noqa: PLC0415
     from magnetar_broker.http.serving import HttpServing  # noqa: PLC0415
 
     routes = admin_routes(broker, addresses)
-    return HttpServing(routes, loopback=loopback, settle=broker.journal.settled, authenticator=authenticator)
+    judge = Judge(rights).judge if rights.enabled else None
+    return HttpServing(
+        routes, loopback=loopback, settle=broker.journal.settled, authenticator=authenticator, judge=judge
+    )
 
 
 def _settings(options: argparse.Namespace) -> BrokerSettings:

@@ -47,6 +47,12 @@ def parse_topic(text: str) -> TopicName:
     return TopicName(tenant, namespace, name, persistent=domain == _PERSISTENT)
 
 
+def partitioned_name(topic: TopicName) -> str:
+    """Return the full name of the topic that one is a partition of; its own where it is none."""
+    name = str(topic)
+    return name if topic.partition < 0 else name.rpartition(_PARTITION)[0]
+
+
 def partition_name(base: str, number: int) -> str:
     """Return the full name of one partition."""
     return f"{base}{_PARTITION}{number}"

@@ -65,6 +65,10 @@ def topic_policies(policies: Mapping[str, object], default_quota: BacklogQuota) 
         raise InvalidError(
             f"schema_compatibility_strategy: {strategy!r} is none; there are {', '.join(STRATEGIES)} and UNDEFINED"
         )
+    if policies.get("subscription_auth_mode") not in {None, "None", "Prefix"}:
+        raise InvalidError(
+            f"subscription_auth_mode: {policies['subscription_auth_mode']!r} is none; there are None and Prefix"
+        )
     return TopicPolicies(
         retention=_retention(policies.get("retention_policies")),
         quota=_quota(policies.get("backlog_quota_map"), default_quota),

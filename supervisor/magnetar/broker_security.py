@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from magnetar_broker.auth.keys import inlined, key_bytes
-from magnetar_broker.auth.security_file import OWNER_SECRET
+from magnetar_broker.auth.security_file import OWNER_ROLE, OWNER_SECRET
 
 from magnetar.processes.identity import read_record, write_private
 
@@ -16,24 +16,29 @@ _SECRET_SIZE = 32
 
 @dataclass(frozen=True)
 class BrokerSecurity:
-    """The keys that the broker is told: those of the worker's own providers, and one that the worker signs with.
+    """The keys that the broker is told: those of the worker's own providers, its super users, and one that it signs with.
 
     Tokens of the last kind open the broker and nothing else: the worker itself does not take them.
     """
 
-    properties: Mapping[str, str] = field(repr=False)
+    properties: Mapping[str, object] = field(repr=False)
 
     @classmethod
-    def known(cls, providers: Mapping[str, str], kept: Path | None) -> "BrokerSecurity":
+    def known(cls, providers: Mapping[str, object], kept: Path | None) -> "BrokerSecurity":
         """Return the keys of some providers with one to sign with: that of the file `kept`, or a new one."""
         secret = _kept_secret(kept) if kept else ""
         return cls({**providers, OWNER_SECRET: secret or inlined(secrets.token_bytes(_SECRET_SIZE))})
 
+    @property
+    def workers_token(self) -> str:
+        """A token in the name of the worker, which may do everything."""
+        return self.token(OWNER_ROLE)
+
     def token(self, role: str) -> str:
-        """Return a token in the name of the worker or of a function; it holds as long as the key does."""
+        """Return a token in the name of a function; it holds as long as the key does."""
         import jwt  # noqa: PLC0415 - what signs takes longer to import than all else of a start that needs none
 
-        return jwt.encode({"sub": role}, key_bytes(self.properties[OWNER_SECRET]), "HS256")
+        return jwt.encode({"sub": role}, key_bytes(str(self.properties[OWNER_SECRET])), "HS256")
 
     @property
     def text(self) -> str:

@@ -177,7 +177,7 @@ class Worker:
         """Return what a broker is shown: one that belongs to this worker knows it by a token made for this."""
         if self.broker is None:
             return own
-        token = "" if self._security is None else self._security.token(self.config.worker_id)
+        token = "" if self._security is None else self._security.workers_token
         return BrokerCredentials("token" if token else "", token)
 
     async def _reach_kubernetes(self, stack: AsyncExitStack) -> ExternalRuntime | None:

@@ -117,9 +117,9 @@ def test_both_doors_of_the_broker_are_closed_to_strangers(worker: Standalone) ->
     for headers in ({}, bearer(token("root", OTHER))):
         assert httpx.get(admin, headers=headers).status_code == 401
     assert httpx.get(admin, auth=("bob", "no")).status_code == 401
-    opened(worker, pulsar.AuthenticationToken(token("anyone")))
+    opened(worker, pulsar.AuthenticationToken(token("root")))
     opened(worker, pulsar.AuthenticationBasic("bob", "opensesame"))
-    assert httpx.get(admin, headers=bearer(token("anyone"))).json() == ["public"]
+    assert httpx.get(admin, headers=bearer(token("root"))).json() == ["public"]
     assert httpx.get(admin, auth=("bob", "opensesame")).json() == ["public"]
     # The worker hands on what it has judged, in its own name.
     assert worker.http.get("/admin/v2/tenants").json() == ["public"]
@@ -133,7 +133,7 @@ def test_no_secret_can_be_seen_by_others(worker: Standalone) -> None:
     assert str(file) in shown
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for secret in json.loads(file.read_text()).values():
-        if secret.startswith("data:"):
+        if isinstance(secret, str) and secret.startswith("data:"):
             assert secret not in shown
             assert secret not in worker.log()
 
@@ -169,6 +169,26 @@ def test_a_function_has_its_creator_s_token(worker: Standalone) -> None:
     through(worker, "given", "hello", "hello!")
     with pytest.raises(pulsar.PulsarException):
         opened(worker, None)
+
+
+def test_permissions_hold_at_the_broker_as_at_the_worker(worker: Standalone) -> None:
+    """Who is known and has none is refused at both doors; a function has those of its creator, whose token it shows."""
+    broker, anyone = worker.addresses["brokerAdmin"], bearer(token("anyone"))
+    with pytest.raises(pulsar.AuthorizationError):
+        opened(worker, pulsar.AuthenticationToken(token("anyone")))
+    assert httpx.get(f"{broker}/admin/v2/tenants", headers=anyone).status_code == 401
+    for role, actions in (("anyone", ["produce"]), ("maker", ["functions", "packages", "produce", "consume"])):
+        granted = f"/admin/v2/namespaces/public/default/permissions/{role}"
+        assert worker.http.post(granted, json=actions).status_code == 204
+    opened(worker, pulsar.AuthenticationToken(token("anyone")))
+    assert httpx.get(f"{broker}/admin/v2/persistent/public/default", headers=anyone).status_code == 200
+    worker.http.headers.update(bearer(token("maker")))
+    try:
+        until(lambda: worker.http.get(FUNCTIONS).status_code == 200)
+        create(worker, "made")
+    finally:
+        worker.http.headers.update(bearer(token("root")))
+    assert through(worker, "made", "hello") == "hello!"
 
 
 def test_a_broker_that_outlived_its_worker_is_not_left_with_other_keys(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from magnetar_broker.admin.brokers import BrokerRoutes
 from magnetar_broker.admin.messages import MessageRoutes
 from magnetar_broker.admin.namespaces import NamespaceRoutes
 from magnetar_broker.admin.packages import PackageRoutes
+from magnetar_broker.admin.permissions import PermissionRoutes
 from magnetar_broker.admin.schemas import SchemaRoutes
 from magnetar_broker.admin.subscriptions import SubscriptionRoutes
 from magnetar_broker.admin.tenants import TenantRoutes
@@ -18,6 +19,7 @@ def admin_routes(broker: Broker, addresses: dict[str, str]) -> Routes:
     BrokerRoutes(addresses).add_to(routes)
     TenantRoutes(broker).add_to(routes)
     NamespaceRoutes(broker).add_to(routes)
+    PermissionRoutes(broker).add_to(routes)
     TopicRoutes(broker).add_to(routes)
     SubscriptionRoutes(broker).add_to(routes)
     MessageRoutes(broker).add_to(routes)

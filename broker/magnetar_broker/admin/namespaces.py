@@ -17,6 +17,7 @@ _POLICIES = {
     "deduplication": "deduplicationEnabled",
     "schemaCompatibilityStrategy": "schema_compatibility_strategy",
     "isAllowAutoUpdateSchema": "is_allow_auto_update_schema",
+    "subscriptionAuthMode": "subscription_auth_mode",
 }
 
 
@@ -37,9 +38,6 @@ class NamespaceRoutes:
         routes.add("GET", f"{_BASE}/bundles", self.bundles)
         routes.add("GET", f"{_BASE}/replication", self.replication)
         routes.add("POST", f"{_BASE}/replication", self.set_replication)
-        routes.add("GET", f"{_BASE}/permissions", self.permissions)
-        routes.add("POST", f"{_BASE}/permissions/{{role}}", self.grant)
-        routes.add("DELETE", f"{_BASE}/permissions/{{role}}", self.revoke)
         routes.add("GET", f"{_BASE}/backlogQuotaMap", self.quotas)
         routes.add("POST", f"{_BASE}/backlogQuota", self.set_quota)
         routes.add("DELETE", f"{_BASE}/backlogQuota", self.remove_quota)
@@ -119,33 +117,6 @@ class NamespaceRoutes:
             return Response()
 
         return remove
-
-    async def permissions(self, request: Request) -> Response:
-        """Return the permissions that are stored: role to actions."""
-        return answer(self._permissions(request))
-
-    def _permissions(self, request: Request) -> dict[str, object]:
-        stored = self._tenancy.policies(namespace_of(request)).get("auth_policies")
-        roles = stored.get("namespace_auth") if isinstance(stored, dict) else None
-        return dict(roles) if isinstance(roles, dict) else {}
-
-    async def grant(self, request: Request) -> Response:
-        """Store a role's actions."""
-        actions = await request.json()
-        if not isinstance(actions, list):
-            raise InvalidError('the body must be a list of actions, such as ["produce", "consume"]')
-        self._store(request, {**self._permissions(request), request.parameters["role"]: actions})
-        return Response()
-
-    async def revoke(self, request: Request) -> Response:
-        """Take a role's actions away."""
-        roles = self._permissions(request)
-        roles.pop(request.parameters["role"], None)
-        self._store(request, roles)
-        return Response()
-
-    def _store(self, request: Request, roles: dict[str, object]) -> None:
-        self._tenancy.change_policies(namespace_of(request), auth_policies={"namespace_auth": roles})
 
     async def quotas(self, request: Request) -> Response:
         """Return the quotas by type."""

@@ -1,7 +1,7 @@
 """Who a client is: by a token, a password or its TLS certificate, as the broker was told to ask for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from magnetar_broker.errors import AuthenticationError
@@ -16,11 +16,15 @@ TOKEN, TLS, BASIC = "token", "tls", "basic"
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a client is, as its credentials say; `expires` is in seconds since 1970."""
+    """Who a client is, as its credentials say; `expires` is in seconds since 1970.
+
+    `owner`: by a token of the program that runs the broker.
+    """
 
     role: str
     method: str
     expires: float | None = None
+    owner: bool = False
 
     def expired(self, now: float) -> bool:
         """Whether the credentials hold no more."""
@@ -79,7 +83,7 @@ class Authenticator:
     def _of_token(self, token: str) -> Identity:
         if self.owner is not None:
             try:
-                return _of(self.owner.verify(token))
+                return replace(_of(self.owner.verify(token)), owner=True)
             except AuthenticationError:
                 if self.tokens is None:
                     raise

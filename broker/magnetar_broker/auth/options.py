@@ -3,10 +3,11 @@
 import argparse
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from magnetar_broker.auth.authenticator import Authenticator
-from magnetar_broker.auth.security_file import read_security_file
+from magnetar_broker.auth.authenticator import TLS, Authenticator
+from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS, read_security_file, super_users_of
 from magnetar_broker.errors import KeyFormatError, StartError
 
 
@@ -20,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--token-audience-claim", default="", help="the claim that names the audience")
     group.add_argument("--token-audience", default="", help="what --token-audience-claim must hold")
     group.add_argument(
-        "--security-file", type=Path, help="a JSON file with Pulsar's keys of tokens and passwords, for secrets"
+        "--security-file", type=Path, help="a JSON file with Pulsar's keys of tokens, passwords and permissions"
     )
     group.add_argument("--tls-cert", type=Path, help="serve TLS on both ports with this certificate (PEM)")
     group.add_argument("--tls-key", type=Path, help="the private key of --tls-cert (PEM)")
@@ -28,8 +29,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--insecure", action="store_true", help="listen beyond loopback without authentication")
 
 
-def authenticator_of(options: argparse.Namespace) -> Authenticator:
-    """Return what checks credentials. Raises StartError."""
+@dataclass(frozen=True)
+class Security:
+    """What checks credentials, and the roles that may do everything; None: all roles may."""
+
+    authenticator: Authenticator
+    super_users: frozenset[str] | None = None
+
+
+def security_of(options: argparse.Namespace) -> Security:
+    """Return whom the broker lets in, and to what. Raises StartError."""
+    properties = _given(options)
+    authenticator, super_users = _authenticator(options, properties), super_users_of(properties)
+    if super_users is not None and not authenticator.enabled:
+        raise StartError(
+            f"{options.security_file}: {AUTHORIZATION} is true and nobody is asked who he is: "
+            "give a key of tokens, passwords, or --tls-client-ca"
+        )
+    return Security(authenticator, super_users)
+
+
+def _given(options: argparse.Namespace) -> Mapping[str, object]:
     properties = _properties(options)
     if options.security_file is not None:
         if properties:
@@ -37,8 +57,12 @@ def authenticator_of(options: argparse.Namespace) -> Authenticator:
                 "--security-file holds the keys of tokens, too: leave --token-secret-key and the like away"
             )
         properties = read_security_file(options.security_file)
+    return properties
+
+
+def _authenticator(options: argparse.Namespace, properties: Mapping[str, object]) -> Authenticator:
     certificates = options.tls_client_ca is not None
-    if not properties:
+    if not properties.keys() - {AUTHORIZATION, SUPER_USERS}:
         return Authenticator(None, certificates)
     # Without tokens the broker does without the libraries that check them: they cost a third of its start.
     from magnetar_broker.auth.configured import configured  # noqa: PLC0415
@@ -76,7 +100,7 @@ def tls_context_of(options: argparse.Namespace, authenticator: Authenticator) ->
         context.load_cert_chain(options.tls_cert, options.tls_key)
         if options.tls_client_ca is not None:
             context.load_verify_locations(options.tls_client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL if authenticator.tokens is not None else ssl.CERT_REQUIRED
+            context.verify_mode = ssl.CERT_REQUIRED if authenticator.methods == (TLS,) else ssl.CERT_OPTIONAL
     except OSError as error:
         names = ", ".join(str(each) for each in (options.tls_cert, options.tls_key, options.tls_client_ca) if each)
         raise StartError(f"{names}: {error.strerror or error}; give certificates and keys in PEM") from error

@@ -8,12 +8,15 @@ from magnetar_broker.errors import StartError
 
 OWNER_SECRET = "ownerSecretKey"  # noqa: S105 - a name
 """The secret of the program that runs the broker; tokens signed with it are taken beside all others."""
+OWNER_ROLE = "magnetar-worker"
+"""The role of that program; its other tokens are of functions, which have their full names as roles."""
 TOKEN_KEYS = (
     *("tokenSecretKey", "tokenPublicKey", "tokenPublicAlg", "tokenAuthClaim"),
     *("tokenAudienceClaim", "tokenAudience", "tokenAllowedClockSkewSeconds"),
 )
 PASSWORDS = "basicAuthConf"
-_KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET)
+AUTHORIZATION, SUPER_USERS = "authorizationEnabled", "superUserRoles"
+_KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET, AUTHORIZATION, SUPER_USERS)
 
 
 def read_security_file(path: Path) -> Mapping[str, object]:
@@ -30,3 +33,14 @@ def read_security_file(path: Path) -> Mapping[str, object]:
         if key not in _KNOWN:
             raise StartError(f"{path}: {key!r} is none of {', '.join(_KNOWN)}")
     return found
+
+
+def super_users_of(properties: Mapping[str, object]) -> frozenset[str] | None:
+    """Return the roles that may do everything; None where permissions are not judged. Raises StartError."""
+    on, named = properties.get(AUTHORIZATION, False), properties.get(SUPER_USERS, [])
+    if not isinstance(on, bool):
+        raise StartError(f"{AUTHORIZATION}: {on!r} is neither true nor false")
+    roles = [each.strip() for each in named.split(",")] if isinstance(named, str) else named
+    if not isinstance(roles, list) or not all(isinstance(each, str) for each in roles):
+        raise StartError(f"{SUPER_USERS}: {named!r} is no list of roles")
+    return frozenset(filter(None, roles)) if on else None

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from magnetar_broker.broker import Broker
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.connection.schemas import accept
 from magnetar_broker.errors import BrokerError, ConsumerMissingError, InvalidError, NotAllowedError
@@ -26,8 +27,9 @@ _WORDS_LIMIT = 1_000_000 // 64 + 1
 class ConsumerHandlers:
     """Answers SUBSCRIBE and all that a consumer says afterwards."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, gate: Gate) -> None:
         self._broker = broker
+        self._gate = gate
 
     def subscribe(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Add a consumer to a subscription, which is made where there is none."""
@@ -37,6 +39,7 @@ class ConsumerHandlers:
                 peer.drop_consumer(request.consumer_id)
             if not request.subscription:
                 raise InvalidError("Empty subscription name")
+            self._gate.demand_consume(peer, request.topic, request.subscription)
             topic = self._topic(request)
             if request.HasField("schema"):
                 accept(topic, request.schema)

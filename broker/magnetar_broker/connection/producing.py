@@ -8,6 +8,7 @@ import crc32c
 from google.protobuf.message import DecodeError
 
 from magnetar_broker.broker import Broker
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.connection.publication import Publication
 from magnetar_broker.connection.schemas import accept
@@ -31,8 +32,9 @@ _BATCH_LIMIT = 1_000_000
 class ProducerHandlers:
     """Answers PRODUCER, SEND and CLOSE_PRODUCER."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, gate: Gate) -> None:
         self._broker = broker
+        self._gate = gate
 
     def create(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Create a producer, which may have to wait for exclusive access."""
@@ -43,6 +45,7 @@ class ProducerHandlers:
             _tell(peer, request.request_id, *known, ready=known[0].producers.holds(known[1]))
             return
         try:
+            self._gate.demand_produce(peer, request.topic, request.initial_subscription_name)
             topic = self._broker.get_or_create(request.topic)
             self._demand_room(topic)
             version = accept(topic, request.schema if request.HasField("schema") else None)

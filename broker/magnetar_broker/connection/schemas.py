@@ -3,6 +3,7 @@
 import time
 
 from magnetar_broker.broker import Broker
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.errors import BrokerError
 from magnetar_broker.topics.schemas import StoredSchema
@@ -29,8 +30,9 @@ def accept(topic: Topic, schema: Schema | None) -> bytes:
 class SchemaHandlers:
     """Answers GET_SCHEMA, which clients wait for, and GET_OR_CREATE_SCHEMA."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, gate: Gate) -> None:
         self._broker = broker
+        self._gate = gate
 
     def get(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Send a version of a topic's schema, or the latest."""
@@ -39,6 +41,7 @@ class SchemaHandlers:
         body = answer.getSchemaResponse
         body.request_id = request.request_id
         try:
+            self._gate.demand_look_up(peer, request.topic, "GetSchema")
             schema, version = self._broker.get(request.topic).schemas.get(request.schema_version)
         except BrokerError as error:
             body.error_code, body.error_message = code_of(error), str(error)
@@ -57,6 +60,7 @@ class SchemaHandlers:
         body = answer.getOrCreateSchemaResponse
         body.request_id = request.request_id
         try:
+            self._gate.demand_look_up(peer, request.topic, "GetOrCreateSchema")
             body.schema_version = accept(self._broker.get_or_create(request.topic), request.schema)
         except BrokerError as error:
             body.error_code, body.error_message = code_of(error), str(error)

@@ -5,8 +5,10 @@ import ssl
 from contextlib import suppress
 
 from magnetar_broker.auth.authenticator import Authenticator
+from magnetar_broker.auth.rights import Rights
 from magnetar_broker.broker import Broker
 from magnetar_broker.connection.consuming import ConsumerHandlers
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Handler, Peer
 from magnetar_broker.connection.producing import ProducerHandlers
 from magnetar_broker.connection.schemas import SchemaHandlers
@@ -31,12 +33,17 @@ class PulsarService:
         *,
         advertised_url: str | None = None,
         authenticator: Authenticator | None = None,
+        rights: Rights | None = None,
         tls: ssl.SSLContext | None = None,
         keep_alive: float = 30.0,
     ) -> None:
-        self._session = SessionHandlers(broker, authenticator or Authenticator(), advertised_url, tls=tls is not None)
-        self._watching = WatchHandlers(broker)
-        self._handlers = _handlers(broker, self._session, self._watching)
+        self._gate = Gate(rights or Rights(broker.tenancy))
+        self._session = SessionHandlers(
+            broker, authenticator or Authenticator(), self._gate, advertised_url, tls=tls is not None
+        )
+        self._watching = WatchHandlers(broker, self._gate)
+        self._handlers = _handlers(broker, self._gate, self._session, self._watching)
+        broker.rights_changed = self._rights_changed
         self._tls = tls
         self._keep_alive = keep_alive
         self._peers: set[Peer] = set()
@@ -62,6 +69,12 @@ class PulsarService:
         self._peers.discard(peer)
         self._watching.forget(peer)
 
+    def _rights_changed(self) -> None:
+        """Close what clients have and may have no longer."""
+        if self._gate.closes:
+            for peer in list(self._peers):
+                self._gate.judge_again(peer)
+
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(self._keep_alive)
@@ -83,8 +96,9 @@ class PulsarService:
             await self._server.wait_closed()
 
 
-def _handlers(broker: Broker, session: SessionHandlers, watching: WatchHandlers) -> dict[int, Handler]:
-    producers, consumers, schemas = ProducerHandlers(broker), ConsumerHandlers(broker), SchemaHandlers(broker)
+def _handlers(broker: Broker, gate: Gate, session: SessionHandlers, watching: WatchHandlers) -> dict[int, Handler]:
+    producers, consumers = ProducerHandlers(broker, gate), ConsumerHandlers(broker, gate)
+    schemas = SchemaHandlers(broker, gate)
     transactions = (
         BaseCommand.NEW_TXN,
         BaseCommand.ADD_PARTITION_TO_TXN,

@@ -4,6 +4,7 @@ import time
 
 from magnetar_broker.auth.authenticator import Authenticator
 from magnetar_broker.broker import Broker
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Peer, code_of
 from magnetar_broker.errors import AuthenticationError, BrokerError, NotAllowedError
 from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE
@@ -17,9 +18,12 @@ _CONNECT, _FAILED = 1, 2
 class SessionHandlers:
     """Answers what concerns no single producer or consumer; `advertised_url` replaces the socket's own address."""
 
-    def __init__(self, broker: Broker, authenticator: Authenticator, advertised_url: str | None, *, tls: bool) -> None:
+    def __init__(
+        self, broker: Broker, authenticator: Authenticator, gate: Gate, advertised_url: str | None, *, tls: bool
+    ) -> None:
         self._broker = broker
         self._authenticator = authenticator
+        self._gate = gate
         self._advertised_url = advertised_url
         self._tls = tls
 
@@ -91,6 +95,7 @@ class SessionHandlers:
         body = answer.partitionMetadataResponse
         body.request_id = command.partitionMetadata.request_id
         try:
+            self._gate.demand_look_up(peer, command.partitionMetadata.topic, "Get Partition Metadata")
             body.partitions = self._broker.partitions(command.partitionMetadata.topic)
             body.response = 0
         except BrokerError as error:
@@ -103,6 +108,13 @@ class SessionHandlers:
         answer = BaseCommand(type=BaseCommand.LOOKUP_RESPONSE)
         body = answer.lookupTopicResponse
         body.request_id = command.lookupTopic.request_id
+        try:
+            self._gate.demand_look_up(peer, command.lookupTopic.topic, "Lookup")
+        except BrokerError as error:
+            body.response = _FAILED
+            body.error, body.message = code_of(error), str(error)
+            peer.send(answer)
+            return
         scheme = "pulsar+ssl" if self._tls else "pulsar"
         url = self._advertised_url or f"{scheme}://{_host(peer.local[0])}:{peer.local[1]}"
         if url.startswith("pulsar+ssl:"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import crc32c
 
 from magnetar_broker.broker import Broker
+from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Peer
 from magnetar_broker.errors import BrokerError, InvalidError
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand
@@ -29,8 +30,9 @@ class Watcher:
 class WatchHandlers:
     """Answers GET_TOPICS_OF_NAMESPACE, WATCH_TOPIC_LIST and its CLOSE, and tells watchers what changed."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, gate: Gate) -> None:
         self._broker = broker
+        self._gate = gate
         self._watchers: dict[tuple[Peer, int], Watcher] = {}
         self._changes: list[tuple[str, str, bool]] = []
         broker.topics_changed = self._changed
@@ -42,6 +44,7 @@ class WatchHandlers:
         body = answer.getTopicsOfNamespaceResponse
         body.request_id = request.request_id
         try:
+            self._gate.demand_topics(peer, request.namespace, "GetTopicsOfNamespace")
             topics = self._of(request.namespace, request.mode)
             if request.topics_pattern:
                 topics = _matching(topics, compile_pattern(request.topics_pattern))
@@ -68,6 +71,7 @@ class WatchHandlers:
         body = answer.watchTopicListSuccess
         body.request_id, body.watcher_id = request.request_id, request.watcher_id
         try:
+            self._gate.demand_topics(peer, request.namespace, "WatchTopicList")
             pattern = compile_pattern(request.topics_pattern)
             topics = _matching(self._of(request.namespace, _PERSISTENT), pattern)
         except BrokerError as error:

@@ -5,6 +5,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from magnetar_broker.errors import BrokerError, InvalidError
@@ -92,25 +94,35 @@ def refusal(error: BrokerError) -> Response:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class Found(NamedTuple):
+    """What a table has for a request: `template` is the path as the route was added, `known` whether any method has it."""
+
+    handler: Handler | None = None
+    parameters: Mapping[str, str] = MappingProxyType({})
+    known: bool = False
+    template: str = ""
+
+
 class Routes:
     """A table of methods and paths; `{name}` matches one part of a path, `{name:a|b}` one of some words."""
 
     def __init__(self) -> None:
-        self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
+        self._routes: list[tuple[str, re.Pattern[str], Handler, str]] = []
 
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Add a route."""
         pattern = re.sub(r"\{(\w+):([^}]+)\}", r"(?P<\1>\2)", path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
-        self._routes.append((method, re.compile(pattern + "/?"), handler))
+        self._routes.append((method, re.compile(pattern + "/?"), handler, path))
 
-    def find(self, method: str, path: str) -> tuple[Handler | None, dict[str, str], bool]:
-        """Return the handler of a request, the path's parameters, and whether any method has the path."""
+    def find(self, method: str, path: str) -> Found:
+        """Return what answers a request."""
         known = False
-        for each, pattern, handler in self._routes:
+        for each, pattern, handler, template in self._routes:
             match = pattern.fullmatch(path)
             if match:
                 known = True
                 if each == method:
-                    return handler, {key: unquote(value) for key, value in match.groupdict().items()}, True
-        return None, {}, known
+                    parameters = {key: unquote(value) for key, value in match.groupdict().items()}
+                    return Found(handler, parameters, known=True, template=template)
+        return Found(known=known)

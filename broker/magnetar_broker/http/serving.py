@@ -12,12 +12,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from magnetar_broker.auth.authenticator import Authenticator, Certificate
+from magnetar_broker.auth.authenticator import Authenticator, Certificate, Identity
 from magnetar_broker.errors import BrokerError
-from magnetar_broker.http.messages import Request, Response, Routes, answer, refusal
+from magnetar_broker.http.messages import Found, Request, Response, Routes, answer, refusal
 from magnetar_broker.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
+
+Judging = Callable[[Identity | None, str, Found], None]
+"""Takes who sent a request, its method, and what was found for it."""
 
 _CHUNK = 256 * 1024
 _SKIPPED = 16 * 1024 * 1024
@@ -28,7 +31,8 @@ class HttpServing:
     """Serves routes; bound to loopback it refuses what a web page of another origin may have sent.
 
     `settle` is waited for after a request that may have changed something, before it is answered: an answer promises that
-    the change is on disk. A client that says nothing for `patience` seconds is disconnected.
+    the change is on disk. `judge` refuses what a client may not do. A client that says nothing for `patience` seconds is
+    disconnected.
     """
 
     def __init__(
@@ -38,12 +42,14 @@ class HttpServing:
         loopback: bool,
         settle: Callable[[], Awaitable[None]],
         authenticator: Authenticator | None = None,
+        judge: Judging | None = None,
         patience: float = 60.0,
     ) -> None:
         self._routes = routes
         self._loopback = loopback
         self._settle = settle
         self._authenticator = authenticator or Authenticator()
+        self._judge = judge
         self._patience = patience
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,13 +83,11 @@ class HttpServing:
             return answer({"reason": problem}, 403)
         method = "GET" if request.method == "HEAD" else request.method
         try:
-            if self._authenticator.enabled:
-                self._authenticator.identify_request(request.headers, connection.certificate)
-            handler, parameters, known = self._routes.find(method, request.path)
-            if handler is None:
-                status = 405 if known else 404
+            found = self._found(request, method, connection.certificate)
+            if found.handler is None:
+                status = 405 if found.known else 404
                 return answer({"reason": f"{HTTPStatus(status).phrase}: {request.method} {request.path}"}, status)
-            response = await handler(replace(request, parameters=parameters))
+            response = await found.handler(replace(request, parameters=found.parameters))
             if method not in _SAFE:
                 await self._settle()
         except BrokerError as error:
@@ -99,6 +103,16 @@ class HttpServing:
             logger.exception("%s %s failed", request.method, request.path)
             return answer({"reason": "the broker failed at this request; its log says how"}, 500)
         return response
+
+    def _found(self, request: Request, method: str, certificate: Certificate | None) -> Found:
+        """Return what answers a request, for someone who may make it. Raises AuthenticationError, AuthorizationError."""
+        identity = None
+        if self._authenticator.enabled:
+            identity = self._authenticator.identify_request(request.headers, certificate)
+        found = self._routes.find(method, request.path)
+        if self._judge is not None and found.handler is not None:
+            self._judge(identity, method, found)
+        return found
 
     def _foreign(self, request: Request) -> str | None:
         """Return why a request is refused: any web page can post to loopback, or make its own name point there."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from magnetar_broker.auth.keys import inlined, key_bytes
+from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS
 from magnetar_broker.errors import KeyFormatError
 
 from magnetar.broker_security import BrokerSecurity
@@ -46,9 +47,11 @@ def _security(config: WorkerConfig, file: Path) -> BrokerSecurity | None:
     if not config.authentication_enabled:
         return None
     try:
-        providers = _providers(config)
+        providers: dict[str, object] = {**_providers(config)}
     except KeyFormatError as error:
         raise StartError(f"properties, for the embedded broker: {error}") from None
+    if config.authorization_enabled:
+        providers |= {AUTHORIZATION: True, SUPER_USERS: sorted(config.super_user_roles)}
     return BrokerSecurity.known(providers, file if survival(config) else None)
 
 
