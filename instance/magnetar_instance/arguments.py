@@ -14,7 +14,7 @@ from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.settings import ClientAuth, Dependencies, InstanceSettings
 from magnetar_instance.windowing import unwrapped
 
-_REQUIRED = (
+REQUIRED = (
     "function_details",
     "py",
     "instance_id",
@@ -67,7 +67,7 @@ class UsageError(Exception):
 def parse(arguments: Sequence[str]) -> tuple[InstanceSettings, HostOptions]:
     """Read a command line. Raises UsageError, and BootError when the function's details can't be read."""
     values = _values(arguments)
-    missing = [f"--{name}" for name in _REQUIRED if values[name] is None]
+    missing = [f"--{name}" for name in REQUIRED if values[name] is None]
     if missing:
         raise UsageError(f"these arguments are required: {', '.join(missing)}")
     return unwrapped(_settings(values)), _host(values)
@@ -78,7 +78,7 @@ def _values(arguments: Sequence[str]) -> dict[str, str | None]:
     parser = argparse.ArgumentParser(
         prog="python_instance_main.py", description="One instance of a Python function, as Pulsar's workers start it."
     )
-    for name in (*_REQUIRED, *_OPTIONAL, "install_usercode_dependencies"):
+    for name in (*REQUIRED, *_OPTIONAL, "install_usercode_dependencies"):
         parser.add_argument(f"--{name}")
     values: dict[str, str | None] = vars(parser.parse_args(list(arguments)))
     if values["config_file"]:

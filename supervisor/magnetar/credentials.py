@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from magnetar.errors import StartError
 
+CLEAR_TEXT_TOKEN = "org.apache.pulsar.functions.auth.ClearTextFunctionTokenAuthProvider"  # noqa: S105 - a name
+"""What keeps a creator's token in a function's metadata."""
 _PLUGINS = {
     "": "none",
     "org.apache.pulsar.client.impl.auth.AuthenticationDisabled": "none",

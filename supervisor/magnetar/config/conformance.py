@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from magnetar.config.runtime_keys import RUNTIME_FACTORIES
 from magnetar.config.security_checks import security_problems
-from magnetar.config.security_keys import AUTHORIZATION_PROVIDER, CLEAR_TEXT_TOKEN
+from magnetar.config.security_keys import AUTHORIZATION_PROVIDER
 from magnetar.config.worker import chosen_runtime
+from magnetar.credentials import CLEAR_TEXT_TOKEN
 
 _JVM = "it tunes a JVM, and this worker has none"
 _ZOOKEEPER = "policies are asked of the broker's admin API, not of a metadata store"

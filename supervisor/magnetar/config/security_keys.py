@@ -8,7 +8,6 @@ _PULSAR = "org.apache.pulsar.broker.authentication"
 TOKEN_PROVIDER = f"{_PULSAR}.AuthenticationProviderToken"
 TLS_PROVIDER = f"{_PULSAR}.AuthenticationProviderTls"
 BASIC_PROVIDER = f"{_PULSAR}.AuthenticationProviderBasic"
-CLEAR_TEXT_TOKEN = "org.apache.pulsar.functions.auth.ClearTextFunctionTokenAuthProvider"  # noqa: S105 - a name
 AUTHORIZATION_PROVIDER = "org.apache.pulsar.broker.authorization.PulsarAuthorizationProvider"
 
 

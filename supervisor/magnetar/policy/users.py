@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from magnetar.config.worker import WorkerConfig
 from magnetar.errors import RefusedError
 from magnetar.model.names import FunctionName
+
+if TYPE_CHECKING:
+    from magnetar.config.worker import WorkerConfig  # what is supervised needs no configuration to be loaded
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class UserPolicy:
         return name.fqfn if self.per == "function" else name.tenant
 
 
-def user_policy(config: WorkerConfig) -> UserPolicy:
+def user_policy(config: "WorkerConfig") -> UserPolicy:
     """Return which users of this host functions run as."""
     users = config.magnetar.users
     return UserPolicy(users.named, users.pool, users.per)

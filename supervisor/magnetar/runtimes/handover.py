@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from magnetar_instance.proto.function import FunctionAuthenticationSpec
 
-from magnetar.config.security_keys import CLEAR_TEXT_TOKEN
+from magnetar.credentials import CLEAR_TEXT_TOKEN
 from magnetar.host_users import Account
 from magnetar.runtimes.process.settings import Credentials
 

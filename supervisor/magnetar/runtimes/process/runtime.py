@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import RefusedError
@@ -32,6 +31,7 @@ from magnetar.runtimes.process.java_levels import write_level
 from magnetar.runtimes.process.launch import Language, Launch, Place, health_interval
 from magnetar.runtimes.process.link import SupervisorLink
 from magnetar.runtimes.process.links import Links
+from magnetar.runtimes.process.scraper import Scraper
 from magnetar.runtimes.process.settings import ProcessSettings
 from magnetar.runtimes.process.start import Start
 from magnetar.runtimes.process.stub import InstanceStub
@@ -42,7 +42,6 @@ from magnetar.tasks import ServingTasks
 
 LINK_VARIABLE = "MAGNETAR_SUPERVISOR_FD"
 WAITS_VARIABLE = "MAGNETAR_WAITS"
-_SCRAPE_DEADLINE = 5.0
 _SILENT_INTERVALS = 3
 """After so many silent intervals an instance of ours is pinged; one that works tells of that itself."""
 
@@ -74,7 +73,7 @@ class ProcessRuntime:
         self._log = logger or worker_logger()
         self._estate = Estate(settings)
         self._tasks = ServingTasks()
-        self._http: httpx.AsyncClient
+        self._scraper = Scraper()
         self._zygotes: Zygotes
         self._links: Links
         self._confinement = Confinement(settings.limits, self._log)
@@ -93,7 +92,6 @@ class ProcessRuntime:
 
     async def __aenter__(self) -> Self:
         self._settings.records.mkdir(parents=True, exist_ok=True)
-        self._http = httpx.AsyncClient(trust_env=False, timeout=_SCRAPE_DEADLINE)
         await self._confinement.__aenter__()
         self._links = Links(_SILENT_INTERVALS * health_interval(self._settings.health_check_interval))
         await self._tasks.__aenter__()
@@ -113,7 +111,7 @@ class ProcessRuntime:
         finally:
             self._links.close()
             await self._confinement.__aexit__(None, None, None)
-            await self._http.aclose()
+            await self._scraper.close()
 
     async def start(self, spec: InstanceSpec) -> ProcessInstance:
         """Start an instance. Raises RuntimeStartError when that is not possible now, RefusedError when it never is."""
@@ -249,7 +247,7 @@ class ProcessRuntime:
             start.before,
             voice=voice,
             stub=stub,
-            scrape=self._scrape,
+            scrape=self._scraper.page,
             clean_up=undo.pop_all().aclose,
             send=link.send if link else None,
             survives=self._launcher.survives,
@@ -306,11 +304,3 @@ class ProcessRuntime:
             self._log.warning(
                 "Processes that an instance left behind were killed.", instance=start.spec.fqiid, pids=left
             )
-
-    async def _scrape(self, port: int) -> str:
-        try:
-            answer = await self._http.get(f"http://127.0.0.1:{port}/metrics")
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise ConnectionError(f"the instance did not answer with its metrics: {error}") from error
-        return answer.text

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import grpc
-import grpc.aio
 from google.protobuf.message import Message
 from magnetar_instance.proto.control import FunctionStatus, HealthCheckResult, MetricsData
 from magnetar_instance.proto.health import HealthCheckResponse
+
+if TYPE_CHECKING:
+    from grpc.aio import Channel
 
 Answer = TypeVar("Answer", bound=Message)
 DEADLINE = 5.0
@@ -28,14 +29,16 @@ class InstanceStub:
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._address = f"{host}:{port}"
-        self._opened: grpc.aio.Channel | None = None
+        self._opened: Channel | None = None
         self._closed = False
 
     @property
-    def _channel(self) -> grpc.aio.Channel:
+    def _channel(self) -> "Channel":
         """The channel, opened at the first call: most instances are rarely asked."""
+        from grpc.aio import insecure_channel  # noqa: PLC0415 - a program that says nothing is never asked
+
         if self._opened is None:
-            self._opened = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+            self._opened = insecure_channel(self._address, options=_OPTIONS)
         return self._opened
 
     async def status(self) -> FunctionStatus:
@@ -68,12 +71,14 @@ class InstanceStub:
         wait_for_ready: bool = False,
         service: str = "proto.InstanceControl",
     ) -> Answer:
+        from grpc.aio import AioRpcError  # noqa: PLC0415
+
         if self._closed:
             raise ConnectionError(f"the instance has ended and can't be asked for {method}")
         call = self._channel.unary_unary(f"/{service}/{method}", _nothing, read)
         try:
             answer: Answer = await call(b"", timeout=DEADLINE, wait_for_ready=wait_for_ready)
-        except grpc.aio.AioRpcError as error:
+        except AioRpcError as error:
             raise ConnectionError(
                 f"the instance did not answer {method}: {error.code().name} {error.details()}"
             ) from error
