@@ -63,7 +63,7 @@ class SpawnRequest:
 
 def become(request: SpawnRequest) -> None:
     """Turn this freshly forked process into the one that the request asks for; only its code is left to run."""
-    wait_for_parent(request.parent)
+    leave_unless_child_of(request.parent)
     os.setsid()
     _take_streams(request)
     _take_limits(request.limits)
@@ -84,25 +84,30 @@ def become(request: SpawnRequest) -> None:
         _wait_at(request.descriptors["gate"], request.record)
 
 
-def wait_for_parent(parent: int) -> None:
-    """Wait until `parent` is this process's parent: a forked grandchild is handed over when the process between ends.
+def wait_to_be_handed_over(middle: int) -> None:
+    """Wait until `middle` is this process's parent no more: a grandchild is handed over when the process between ends.
 
     The kernel tells of no change of the parent, so this looks again and again, for a moment and no longer than 5 s.
     """
     turns = int(_PARENT_DEADLINE / 0.0005)
     for _ in range(turns):
-        if os.getppid() == parent:
+        if os.getppid() != middle:
             return
         select.select([], [], [], 0.0005)
     os._exit(_GONE)
+
+
+def leave_unless_child_of(parent: int) -> None:
+    """Leave at once when another one is the parent: the one that was meant has ended, and nobody knows this process."""
+    if os.getppid() != parent:
+        os._exit(_GONE)
 
 
 def die_with(parent: int, number: int = signal.SIGKILL) -> None:
     """Ask the kernel for a signal when the parent ends, and leave at once if it has ended already (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(_GONE)
+    leave_unless_child_of(parent)
 
 
 def _wait_at(gate: int, record: str | None) -> None:

@@ -144,10 +144,12 @@ class Spawner:
         middle = _fork()
         if middle == 0:
             with _leave_on_error():
+                between = os.getpid()
                 child = os.fork()
                 if child == 0:
                     os.close(read)
                     os.close(write)
+                    spawn.wait_to_be_handed_over(between)
                     work()
                 os.write(write, str(child).encode())
             os._exit(0)
@@ -163,7 +165,6 @@ class Spawner:
         """Be the spare: wait for the one request of this process's life; without one, leave."""
         with _leave_on_error():
             others.close()
-            spawn.wait_for_parent(parent)
             spawn.die_with(parent)
             text, received = _receive(channel)
             channel.close()
