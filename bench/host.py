@@ -19,7 +19,7 @@ import pulsar
 from supervised import client_of
 
 from bench.functions import PROBE_EVERY_MS, create, probe, standalone
-from bench.processes import resident, spent
+from bench.processes import resident, shares
 from bench.report import Figure
 
 COUNTS, KILLS, IDLE, SETTLE = (100,), 30, 20.0, 5.0
@@ -97,7 +97,8 @@ def _of(count: int, kills: int, idle: float) -> list[Row]:
         host = Host(http, psutil.Process(addresses["pid"]))
         host.instances()
         time.sleep(SETTLE)
-        without, memory_without, free = _share(host.supervisor, idle), resident(host.supervisor), _free()
+        (without,) = shares((host.supervisor,), idle)
+        memory_without, free = resident(host.supervisor), _free()
         create(http, "many", "process", {"inputs": ["in"], "output": "out", "parallelism": count})
         rows: list[Row] = [("all run, from create", (host.until_running(count),), "s", _goal(count, 100, "<= 2"))]
         time.sleep(SETTLE)
@@ -117,14 +118,7 @@ def _goal(count: int, of: int, goal: str) -> str:
 
 def _idle(host: Host, seconds: float, without: float, memory_without: float) -> list[Row]:
     pids = [psutil.Process(each["pid"]) for each in host.instances()]
-    began = time.monotonic()
-    groups = (host.supervisor, host.broker, pids)
-    before = [spent(group) for group in groups]
-    time.sleep(seconds)
-    passed = time.monotonic() - began
-    supervisor, broker, instances = (
-        100 * (spent(group) - earlier) / passed for group, earlier in zip(groups, before, strict=True)
-    )
+    supervisor, broker, instances = shares((host.supervisor, host.broker, pids), seconds)
     more = (resident(host.supervisor) - memory_without) / 2**20
     return [
         ("the supervisor idle", (supervisor,), "% of a core", ""),
@@ -133,13 +127,6 @@ def _idle(host: Host, seconds: float, without: float, memory_without: float) -> 
         ("an instance idle", (instances / len(pids),), "% of a core", ""),
         ("the embedded broker idle", (broker,), "% of a core", ""),
     ]
-
-
-def _share(processes: Sequence[psutil.Process], seconds: float) -> float:
-    """Return the share of a core that processes take, in percent."""
-    before, at = spent(processes), time.monotonic()
-    time.sleep(seconds)
-    return 100 * (spent(processes) - before) / (time.monotonic() - at)
 
 
 def _free() -> int:

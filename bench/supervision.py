@@ -1,6 +1,7 @@
 """Supervision beside supervisord, circus, pm2, s6 and runit: 100 children that sleep, one that logs 100,000 lines a second.
 
-`scripts/bench supervision [--peers=NAME,NAME]`: all peers that can be had, the others skipped with a line.
+`scripts/bench supervision [--peers=NAME,NAME] [--parts=children,lines] [--kills=N]`: all peers that can be had, the others
+skipped with a line.
 """
 
 import os
@@ -11,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 
-from bench.processes import spent
+from bench.processes import shares, spent
 from bench.report import Figure
 from bench.supervision_peers.adapters import ADAPTERS, Adapter, UnavailableError
 
@@ -43,25 +45,34 @@ def measure(rest: Sequence[str]) -> list[Figure]:
     figures: list[Figure] = []
     # What is written in Python keeps its compiled modules, as where it is installed.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    named = [name for each in rest if each.startswith("--peers=") for name in each.removeprefix("--peers=").split(",")]
+    peers = _named(rest, "peers", ",".join(kind.name for kind in ADAPTERS))
+    parts, kills = _named(rest, "parts", "children,lines"), int(_named(rest, "kills", str(KILLS))[0])
     for kind in ADAPTERS:
-        if named and kind.name not in named:
+        if kind.name not in peers:
             continue
         try:
             kind.install()
         except UnavailableError as error:
             print(f"{kind.name} is skipped: {error}", file=sys.stderr)
             continue
-        figures += [Figure(f"{kind.name}: {what}", samples, unit, goal) for what, samples, unit, goal in _of(kind)]
+        figures += [
+            Figure(f"{kind.name}: {what}", samples, unit, goal) for what, samples, unit, goal in _of(kind, parts, kills)
+        ]
     return figures
+
+
+def _named(rest: Sequence[str], option: str, default: str) -> list[str]:
+    given = next((each for each in rest if each.startswith(f"--{option}=")), f"--{option}={default}")
+    return given.partition("=")[2].split(",")
 
 
 Row = tuple[str, tuple[float, ...], str, str]
 
 
-def _of(kind: type[Adapter]) -> list[Row]:
+def _of(kind: type[Adapter], parts: Sequence[str], kills: int) -> list[Row]:
     rows: list[Row] = []
-    for part in (_warm_up, _sleepers, _loud):
+    measures = {"children": partial(_sleepers, kills=kills), "lines": _loud}
+    for part in (_warm_up, *(measures[each] for each in parts)):
         with TemporaryDirectory(prefix="magnetar-bench-", ignore_cleanup_errors=True) as folder:
             os.environ[MARK] = folder
             try:
@@ -89,16 +100,14 @@ def _with_children(kind: type[Adapter], folder: Path, count: int) -> tuple[Adapt
     return kind(folder / "peer", commands), marks
 
 
-def _sleepers(kind: type[Adapter], folder: Path) -> list[Row]:
+def _sleepers(kind: type[Adapter], folder: Path, kills: int) -> list[Row]:
     adapter, marks = _with_children(kind, folder, CHILDREN)
     root, first = _started(adapter, marks)
     time.sleep(SETTLE)
     family = _family(root)
-    before, at = spent(family), time.monotonic()
-    time.sleep(IDLE_SECONDS)
-    idle = 100 * (spent(family) - before) / (time.monotonic() - at)
+    (idle,) = shares((family,), IDLE_SECONDS)
     memory = sum(map(_pss, family)) / 2**20
-    replaced = tuple(_replaced(mark) for mark in random.sample(marks, KILLS))
+    replaced = tuple(_replaced(mark) for mark in random.sample(marks, kills))
     ended = _stopped(adapter, root, str(folder))
     for mark in marks:
         mark.unlink()
@@ -110,7 +119,7 @@ def _sleepers(kind: type[Adapter], folder: Path) -> list[Row]:
         (f"memory with {CHILDREN} children (PSS)", (memory,), "MiB", ""),
         (f"processes beside {CHILDREN} children", (len(family),), "", ""),
         ("kill -9 to replacement", replaced, "ms", "p50 <= 15"),
-        (f"the slowest of {KILLS}", (max(replaced),), "ms", "<= 100"),
+        (f"the slowest of {kills}", (max(replaced),), "ms", "<= 100"),
         ("all ended, from being asked to", (ended,), "s", "<= 1"),
         *_crash(adapter, root, str(folder)),
     ]
