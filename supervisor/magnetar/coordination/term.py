@@ -17,6 +17,8 @@ from magnetar.errors import OutOfDateError
 from magnetar.jitter import spread
 
 _COMPACTION_RETRY = 60
+_ALONE = 4
+"""So many times as long a worker that is alone waits before it asks who leads: nobody else is there to."""
 
 
 class Term:
@@ -77,13 +79,17 @@ class Term:
         self.placing.place_soon()
 
     async def _watch(self) -> None:
+        settings = self._settings
+        wait = settings.poll_interval
         while True:
             # The timer `who leads`.
-            await anyio.sleep(spread(self._settings.poll_interval))
+            await anyio.sleep(spread(wait))
             standing = await patiently("asking for the leader", self._fleet.standing, self._logger)
-            if standing.leader not in (None, self._settings.me):
+            if standing.leader not in (None, settings.me):
                 self._mandate.lose(f"{standing.leader.worker_id} is to lead")
             self.placing.look_at(standing)
+            alone = standing.worker_ids <= {settings.worker_id}
+            wait = settings.poll_interval * (_ALONE if alone else 1)
 
     async def _compact_now_and_then(self) -> None:
         """Compact what was written since the last time; what an earlier leader wrote counts at the first one."""
