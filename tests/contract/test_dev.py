@@ -23,12 +23,17 @@ class Terminal:
         assert process.stdout is not None
         self.process = process
         self._lines = process.stdout
+        self.seen: list[str] = []
+        """What the last `until` has read."""
 
-    def until(self, pattern: str) -> "re.Match[str]":
-        """Read on until a line matches."""
-        seen = []
+    def until(self, pattern: str, copy: Path | None = None) -> "re.Match[str]":
+        """Read on until a line matches; each is appended to a copy."""
+        self.seen = seen = []
         for line in self._lines:
             seen.append(line)
+            if copy is not None:
+                with copy.open("a") as file:
+                    file.write(line)
             if found := re.search(pattern, line):
                 return found
         pytest.fail(f"no line matches {pattern!r}: {''.join(seen)}")
@@ -79,6 +84,26 @@ def test_functions_are_reloaded_when_their_files_change(tmp_path: Path) -> None:
             (tmp_path / "one.py").write_text(CODE.format("."))
             terminal.until(r"one +\| runs, digest")
             assert trigger(http, "one") == "hello."
+    assert terminal.process.returncode == 0
+
+
+def test_a_mistake_is_told_once_for_each_save(tmp_path: Path) -> None:
+    """Its own output, kept in a file beside the function, is no save; a traceback stands in the log alone."""
+    (tmp_path / "one.py").write_text(CODE.format("!"))
+    copy = tmp_path / "dev.out"
+    with dev("one.py", home=tmp_path) as terminal:
+        address = terminal.until(r"ready: http (\S+),")[1]
+        terminal.until(r"one +\| runs, digest (\w+)")
+        (tmp_path / "one.py").write_text("def process(:\n")
+        terminal.until(r"one +\| one\.py, line 1: ", copy)
+        with httpx.Client(base_url=address) as http:
+            for _ in range(20):
+                (tmp_path / "notes.txt").write_text("more")
+                trigger(http, "one")
+        (tmp_path / "one.py").write_text("import nothing_of_this_name\n" + CODE.format("."))
+        terminal.until(r"digest \w+ does not run", copy)
+        assert not any("line 1: " in line and "| [" not in line and "File" not in line for line in terminal.seen)
+        assert not any(re.match("Traceback|.* ERROR ", line) for line in terminal.seen)
     assert terminal.process.returncode == 0
 
 

@@ -28,6 +28,8 @@ _TROUBLE = {Phase.BACKING_OFF, Phase.CRASH_LOOPING, Phase.FAILED, Phase.UNHEALTH
 """Phases whose reason is worth a line: what runs has one when an update of it could not be made."""
 _SETTLE_MS = 100
 """Milliseconds without another change after which a save is over."""
+_SAVED = {".py", ".yml", ".yaml", ".json"}
+"""Endings of files that a person saves to mend a function."""
 _PATIENCE = 15.0
 _FIRST_LINES = 20
 _WRONG = (UsageError, RequestError, StartError, RefusedByWorkerError, UnreachableError, OSError)
@@ -44,6 +46,7 @@ class _Deployed:
 async def develop(config: WorkerConfig, sources: Sequence[Source], reload: bool) -> None:  # noqa: FBT001
     """Run until SIGINT or SIGTERM. Raises StartError when there can be no worker."""
     log_to(level=logging.ERROR)
+    logging.getLogger("magnetar").addFilter(_not_of_an_instance)
 
     async def work(server: Server, asked: anyio.Event) -> None:
         if server.addresses.http is None:
@@ -57,6 +60,11 @@ async def develop(config: WorkerConfig, sources: Sequence[Source], reload: bool)
     await serve_until_asked(config, work, worker_logger())
 
 
+def _not_of_an_instance(record: logging.LogRecord) -> bool:
+    """Drop what the session tells of instances in its own words."""
+    return " instance=" not in record.getMessage()
+
+
 class _Session:
     def __init__(self, server: Server, client: WorkerClient, console: Console) -> None:
         self._server = server
@@ -64,6 +72,8 @@ class _Session:
         self._client = client
         self._console = console
         self._deployed: dict[Source, _Deployed] = {}
+        self._wrong: dict[Source, str] = {}
+        """What was told last of a source that can't be deployed."""
 
     async def run(self, sources: Sequence[Source], data: Path, reload: bool) -> None:  # noqa: FBT001
         """Deploy all, then print and reload until this is cancelled."""
@@ -81,8 +91,11 @@ class _Session:
             if reload:
                 tasks.start_soon(self._reload, sources, data, name="reload")
 
-    async def _deploy(self, source: Source) -> None:
-        """Send a function as it is now, unless the worker has it so; what is wrong is told, and nothing changes."""
+    async def _deploy(self, source: Source, *, saved: bool = True) -> None:
+        """Send a function as it is now, unless the worker has it so; what is wrong is told, and nothing changes.
+
+        What is wrong as before is told again only where code was `saved`: this command may write into a file beside it.
+        """
         before = self._deployed.get(source)
         label = before.name.name if before else source.file.stem
         try:
@@ -91,9 +104,13 @@ class _Session:
             if before is None or before.digest != now:
                 label = given.name.name
                 await self._send(source, given, now)
+            self._wrong.pop(source, None)
         except _WRONG as error:
+            reason = f"{source.file.name} is gone" if not source.file.exists() else str(error)
             rest = "; the version before goes on" if before else ""
-            self._console.problem(label, f"{error}{rest}")
+            if saved or self._wrong.get(source) != reason:
+                self._console.problem(label, f"{reason}{rest}")
+            self._wrong[source] = reason
 
     async def _send(self, source: Source, given: Given, now: str) -> None:
         functions, began = self._client.functions, time.time()
@@ -139,7 +156,7 @@ class _Session:
             for view in self._instances.views():
                 now = (view.phase, view.reason)
                 if view.reason and view.phase in _TROUBLE and last.get(view.fqiid) != now:
-                    self._console.problem(view.fqfn.rpartition("/")[2], f"{view.phase}: {view.reason}")
+                    self._console.problem(view.fqfn.rpartition("/")[2], f"{view.phase}: {view.reason.splitlines()[0]}")
                 last[view.fqiid] = now
             await self._instances.changed(seen)
 
@@ -156,8 +173,9 @@ class _Session:
             async for changes in watched:
                 paths = [Path(path) for _, path in changes]
                 for each in sources:
-                    if any(path.is_relative_to(each.folder) for path in paths):
-                        await self._deploy(each)
+                    inside = [path for path in paths if path.is_relative_to(each.folder)]
+                    if inside:
+                        await self._deploy(each, saved=any(path.suffix in _SAVED for path in inside))
 
 
 async def _set_when_cancelled(stop: anyio.Event) -> None:
