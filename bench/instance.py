@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pulsar
 from instance_process import details, running, unique
+from supervised import client_of
 
 from bench.report import Figure
 from bench.throughput.brokers import Broker, started
@@ -97,13 +98,12 @@ class InstanceBench:
     def latencies(self, count: int = 400, per_second: int = 200) -> list[Figure]:
         """Measure one message at a time at a low rate: through the instance, and over two bare hops."""
         source, sink = unique("in"), unique("out")
-        client = self._client()
-        function = details("exclaim", [source], sink)
-        with running(function, self._folder / "exclaim.py", self._broker.service_url, logs=self._folder):
-            through = _round_trips(client, source, [sink], count, per_second)
-        one, two = unique("hop"), unique("hop")
-        bare = _round_trips(client, one, [one, two], count, per_second)
-        client.close()
+        with client_of(self._broker.service_url) as client:
+            function = details("exclaim", [source], sink)
+            with running(function, self._folder / "exclaim.py", self._broker.service_url, logs=self._folder):
+                through = _round_trips(client, source, [sink], count, per_second)
+            one, two = unique("hop"), unique("hop")
+            bare = _round_trips(client, one, [one, two], count, per_second)
         return [
             Figure("two bare hops, 200 messages/s", tuple(bare), "ms"),
             Figure("through the instance, 200 messages/s", tuple(through), "ms", "two bare hops + 2"),
@@ -114,24 +114,20 @@ class InstanceBench:
         name = f"waits{uuid.uuid4().hex[:8]}"
         (self._folder / f"{name}.py").write_text(code)
         source, sink = unique("in"), unique("out")
-        client = self._client()
-        producer = client.create_producer(source, batching_enabled=True, block_if_queue_full=True)
-        for number in range(count):
-            producer.send_async(b"%d" % number, None)
-        producer.flush()
-        consumer = client.subscribe(sink, "count")
-        function = details(name, [source], sink)
-        with running(function, self._folder / f"{name}.py", self._broker.service_url, logs=self._folder):
-            consumer.receive(30_000)
-            began = time.perf_counter()
-            for _ in range(count - 1):
+        with client_of(self._broker.service_url) as client:
+            producer = client.create_producer(source, batching_enabled=True, block_if_queue_full=True)
+            for number in range(count):
+                producer.send_async(b"%d" % number, None)
+            producer.flush()
+            consumer = client.subscribe(sink, "count")
+            function = details(name, [source], sink)
+            with running(function, self._folder / f"{name}.py", self._broker.service_url, logs=self._folder):
                 consumer.receive(30_000)
-            took = time.perf_counter() - began
-        client.close()
+                began = time.perf_counter()
+                for _ in range(count - 1):
+                    consumer.receive(30_000)
+                took = time.perf_counter() - began
         return (count - 1) / took
-
-    def _client(self) -> pulsar.Client:
-        return pulsar.Client(self._broker.service_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
 
 
 def _round_trips(client: pulsar.Client, first: str, route: list[str], count: int, per_second: int) -> list[float]:

@@ -19,6 +19,7 @@ from magnetar_instance.effectively_once import refusals as order_refusals
 from magnetar_instance.errors import BootError, StateUnavailableError
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
+from magnetar_instance.input_specs import specs_of
 from magnetar_instance.inputs import Input, Inputs
 from magnetar_instance.outputs import Outputs
 from magnetar_instance.proto.function import EFFECTIVELY_ONCE, ConsumerSpec, FunctionDetails
@@ -29,7 +30,7 @@ from magnetar_instance.secrets import secrets_of
 from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
 from magnetar_instance.state import StateStore, open_state
-from magnetar_instance.subscribing import has_queue, specs_of, subscribe
+from magnetar_instance.subscribing import has_queue, subscribe
 from magnetar_instance.tracing import traced, tracing_of
 
 AnyRunner = Runner | ConcurrentRunner

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from magnetar_instance.input_specs import patterns_of
 from magnetar_instance.proto.function import ATLEAST_ONCE, SHARED, FunctionDetails
 
 _NAMESPACE = 4
@@ -52,18 +53,12 @@ def refusals(details: FunctionDetails) -> Iterator[str]:
     if in_order or details.processingGuarantees != ATLEAST_ONCE or not details.autoAck:
         yield "retry is refused: it needs ATLEAST_ONCE with autoAck and keeps no order; remove it, or what asks for order"
     dead = details.retryDetails.deadLetterTopic
-    for pattern in _patterns(details) if details.retryDetails.maxMessageRetries > 0 else ():
+    for pattern in patterns_of(details) if details.retryDetails.maxMessageRetries > 0 else ():
         if not dead or re.fullmatch(pattern, dead):
             yield (
                 f"retry is refused for the pattern {pattern!r}: dead letters would come again if they go to a topic that it "
                 "matches; name a deadLetterTopic that it does not match"
             )
-
-
-def _patterns(details: FunctionDetails) -> Iterator[str]:
-    yield from (topic for topic, spec in details.source.inputSpecs.items() if spec.isRegexPattern)
-    if details.source.topicsPattern:
-        yield details.source.topicsPattern
 
 
 def retry_topic(topic: str, subscription: str, *, is_pattern: bool = False) -> str:

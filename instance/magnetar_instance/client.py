@@ -4,8 +4,8 @@ import pulsar
 
 from magnetar_instance.closable import closable
 from magnetar_instance.errors import BootError
+from magnetar_instance.input_specs import specs_of
 from magnetar_instance.settings import ClientAuth, InstanceSettings
-from magnetar_instance.subscribing import specs_of
 
 _OPERATION_TIMEOUT = 30
 

@@ -14,13 +14,13 @@ import pulsar
 from magnetar_instance.delivery import Deliveries
 from magnetar_instance.errors import BeginAnewError
 from magnetar_instance.failures import Failures
+from magnetar_instance.input_specs import specs_of
 from magnetar_instance.inputs import Input
 from magnetar_instance.ordered_delivery import OrderedDeliveries
 from magnetar_instance.proto.function import EFFECTIVELY_ONCE, FunctionDetails
 from magnetar_instance.runner import Runner
 from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
-from magnetar_instance.subscribing import specs_of
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0

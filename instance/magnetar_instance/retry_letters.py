@@ -11,12 +11,12 @@ from typing import Any
 
 from magnetar_instance.backoff import Backoff, retry_topic
 from magnetar_instance.entries import Entry
+from magnetar_instance.input_specs import patterns_of, specs_of
 from magnetar_instance.inputs import full_topic
 from magnetar_instance.messages import id_text
 from magnetar_instance.proto.function import FunctionDetails
 from magnetar_instance.publishing import Apart, Publisher
 from magnetar_instance.settings import InstanceSettings
-from magnetar_instance.subscribing import specs_of
 
 ATTEMPTS = "RECONSUMETIMES"
 REAL_TOPIC = "REAL_TOPIC"
@@ -93,7 +93,7 @@ class LetterTopics:
         specs = specs_of(details)
         self._subscription = subscription
         self._named = {full_topic(topic) for topic, spec in specs.items() if not spec.isRegexPattern}
-        self._patterns = [topic for topic, spec in specs.items() if spec.isRegexPattern]
+        self._patterns = patterns_of(details)
 
     def of(self, topic: str) -> str:
         """Return the one for the messages of a topic, or of a partition."""

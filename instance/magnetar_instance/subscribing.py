@@ -57,17 +57,6 @@ def refused_properties(names: Iterable[str]) -> list[str]:
     return sorted(set(names) - set(_PROPERTIES))
 
 
-def specs_of(details: FunctionDetails) -> dict[str, ConsumerSpec]:
-    """Return the inputs by topic, those of Pulsar's older fields among them."""
-    source = details.source
-    specs = dict(source.inputSpecs)
-    for topic, serde in source.topicsToSerDeClassName.items():
-        specs.setdefault(topic, ConsumerSpec(serdeClassName=serde))
-    if source.topicsPattern:
-        specs.setdefault(source.topicsPattern, ConsumerSpec(isRegexPattern=True))
-    return specs
-
-
 def has_queue(spec: ConsumerSpec) -> bool:
     """Tell whether the client receives messages ahead."""
     return not spec.HasField("receiverQueueSize") or spec.receiverQueueSize.value > 0

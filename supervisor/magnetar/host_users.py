@@ -21,6 +21,7 @@ _SETGROUPS = {"x86_64": 116, "aarch64": 159}
 _NEEDED = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _NEEDED["CAP_SYS_PTRACE"] = 19  # the marks of other users' processes are in their environments
 _NOBODY_ELSE = 0o700
+_LIBRARY = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -83,25 +84,24 @@ def acting_as(account: Account) -> Iterator[None]:
 
     Nothing may be awaited meanwhile. Raises PermissionError where that is not possible.
     """
-    library = ctypes.CDLL(None, use_errno=True)
     groups, uid, gid = os.getgroups(), os.geteuid(), os.getegid()
     try:
-        _set_groups(library, [])
-        library.setfsgid(account.gid)
-        library.setfsuid(account.uid)
-        if library.setfsuid(-1) != account.uid:
+        _set_groups([])
+        _LIBRARY.setfsgid(account.gid)
+        _LIBRARY.setfsuid(account.uid)
+        if _LIBRARY.setfsuid(-1) != account.uid:
             raise PermissionError(f"the worker may not act as user {account}")
         yield
     finally:
-        library.setfsuid(uid)
-        library.setfsgid(gid)
-        _set_groups(library, groups)
+        _LIBRARY.setfsuid(uid)
+        _LIBRARY.setfsgid(gid)
+        _set_groups(groups)
 
 
-def _set_groups(library: ctypes.CDLL, groups: list[int]) -> None:
+def _set_groups(groups: list[int]) -> None:
     """Set the further groups of this thread alone."""
     number = _SETGROUPS.get(platform.machine())
-    if number is None or library.syscall(number, len(groups), struct.pack(f"{len(groups)}I", *groups)):
+    if number is None or _LIBRARY.syscall(number, len(groups), struct.pack(f"{len(groups)}I", *groups)):
         raise PermissionError("the worker may not change its groups")
 
 

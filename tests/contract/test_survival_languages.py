@@ -8,7 +8,7 @@ import pytest
 from magnetar.processes.identity import Identity
 from mixed import create_in, exchange
 from requirements import requires
-from standalone import Standalone, running, until
+from standalone import running, standalone, until
 from surviving import everything, kill, kill_and_time, surviving, tell
 from toolchains import CACHE, java_installation
 
@@ -21,9 +21,8 @@ def test_nothing_of_any_language_outlives_a_killed_worker(tmp_path: Path, monkey
     """By default Java, Go and Python instances end with their worker, and the next one starts each of them once."""
     java_installation()
     monkeypatch.setenv("MAGNETAR_CACHE", str(CACHE))
-    worker, times = Standalone(tmp_path / "data"), []
-    worker.start()
-    try:
+    times = []
+    with standalone(tmp_path / "data") as worker:
         for language in ("java", "go", "python"):
             create_in(worker, language)
         for _ in range(ROUNDS + 1):
@@ -34,9 +33,6 @@ def test_nothing_of_any_language_outlives_a_killed_worker(tmp_path: Path, monkey
         tell("nothing left of Java, Go and Python", times)
         running(worker, 3)
         assert len(everything(worker)) == 3
-    finally:
-        if worker._process.poll() is None:
-            worker.stop()
 
 
 def test_instances_of_all_languages_are_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from magnetar_broker.auth.authenticator import Authenticator
-from magnetar_broker.auth.passwords import Passwords
-from magnetar_broker.auth.security_file import OWNER_SECRET, PASSWORDS
+from magnetar_broker.auth.passwords import PASSWORDS, Passwords
+from magnetar_broker.auth.security_file import OWNER_SECRET
 from magnetar_broker.auth.tokens import TokenSettings, TokenVerifier
 
 

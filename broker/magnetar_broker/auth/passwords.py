@@ -11,7 +11,7 @@ from magnetar_broker.auth.des_crypt import des, is_des
 from magnetar_broker.auth.keys import key_bytes
 from magnetar_broker.errors import AuthenticationError, KeyFormatError
 
-_SETTING = "basicAuthConf"
+PASSWORDS = "basicAuthConf"
 _ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ROUNDS = 1000
 _LONGEST = 1024
@@ -30,13 +30,13 @@ class Passwords:
     @classmethod
     def from_properties(cls, properties: Mapping[str, object]) -> Self:
         """Read what `basicAuthConf` names: a path, a `file:` or `data:` URL, or base64. Raises KeyFormatError."""
-        given = str(properties.get(_SETTING) or "")
+        given = str(properties.get(PASSWORDS) or "")
         if not given:
-            raise KeyFormatError(f"{_SETTING} is missing: name the file that `htpasswd -m` wrote")
+            raise KeyFormatError(f"{PASSWORDS} is missing: name the file that `htpasswd -m` wrote")
         try:
             text = key_bytes(given).decode()
         except (KeyFormatError, UnicodeDecodeError) as error:
-            raise KeyFormatError(f"{_SETTING}: {error}") from None
+            raise KeyFormatError(f"{PASSWORDS}: {error}") from None
         return cls(dict(_users(text)))
 
     def user_of(self, pair: str) -> str:
@@ -68,12 +68,12 @@ def _users(text: str) -> Iterator[tuple[str, str]]:
             continue
         user, colon, known = line.strip().partition(":")
         if not colon or not user:
-            raise KeyFormatError(f"{_SETTING}, line {number}: not user:hash; write the file with `htpasswd -m`")
+            raise KeyFormatError(f"{PASSWORDS}, line {number}: not user:hash; write the file with `htpasswd -m`")
         if is_des(known):
             des(b"", known)  # where the system can't, this is told at the start
         elif known.count("$") != 3 or not known.startswith("$apr1$"):
             raise KeyFormatError(
-                f"{_SETTING}, line {number}: the password of {user!r} is in a form that neither Pulsar reads nor we; "
+                f"{PASSWORDS}, line {number}: the password of {user!r} is in a form that neither Pulsar reads nor we; "
                 "write it anew with `htpasswd -m`"
             )
         yield user, known

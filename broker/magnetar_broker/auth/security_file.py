@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from magnetar_broker.auth.passwords import PASSWORDS
 from magnetar_broker.errors import StartError
 
 OWNER_SECRET = "ownerSecretKey"  # noqa: S105 - a name
@@ -14,7 +15,6 @@ TOKEN_KEYS = (
     *("tokenSecretKey", "tokenPublicKey", "tokenPublicAlg", "tokenAuthClaim"),
     *("tokenAudienceClaim", "tokenAudience", "tokenAllowedClockSkewSeconds"),
 )
-PASSWORDS = "basicAuthConf"
 AUTHORIZATION, SUPER_USERS = "authorizationEnabled", "superUserRoles"
 _KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET, AUTHORIZATION, SUPER_USERS)
 

@@ -17,6 +17,7 @@ from magnetar_instance.effectively_once import FailuresInPlace, fixed_delay
 from magnetar_instance.failures import Failures, tell_undelivered
 from magnetar_instance.figures import Figures
 from magnetar_instance.functions import UserFunction
+from magnetar_instance.input_specs import specs_of
 from magnetar_instance.inputs import Inputs
 from magnetar_instance.outputs import Outputs
 from magnetar_instance.proto.function import ATMOST_ONCE, EFFECTIVELY_ONCE, KEY_SHARED, FunctionDetails
@@ -24,7 +25,6 @@ from magnetar_instance.publishing import Publisher
 from magnetar_instance.schemas import import_class
 from magnetar_instance.sequenced_publishing import SequencedPublisher
 from magnetar_instance.settings import InstanceSettings
-from magnetar_instance.subscribing import specs_of
 
 
 @dataclass(frozen=True)

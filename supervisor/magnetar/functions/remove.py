@@ -10,7 +10,7 @@ from magnetar.errors import BrokerRefusedError, NotReadyError
 from magnetar.functions import function_state
 from magnetar.functions.context import FunctionsContext
 from magnetar.functions.create import delete_package
-from magnetar.model.names import FunctionName, full_topic, name_of
+from magnetar.model.names import FunctionName, full_topic, name_of, namespace_of
 from magnetar.supervision.desired import Desired
 
 _GONE = 404
@@ -96,7 +96,6 @@ class _Unsubscribing:
 
     async def _once(self) -> None:
         if self._is_pattern:
-            namespace = "/".join(self._topic.partition("://")[2].split("/")[:2])
-            await self._context.admin.unsubscribe_namespace(namespace, self._subscription)
+            await self._context.admin.unsubscribe_namespace(namespace_of(self._topic), self._subscription)
         else:
             await self._context.admin.delete_subscription(self._topic, self._subscription)

@@ -62,6 +62,11 @@ def full_topic(topic: str) -> str:
     return f"persistent://{topic}" if "/" in topic else f"persistent://public/default/{topic}"
 
 
+def namespace_of(topic: str) -> str:
+    """Return the `tenant/namespace` of a topic, or of a pattern of topics, by its full name."""
+    return "/".join(topic.partition("://")[2].split("/")[:2])
+
+
 def is_topic(topic: str) -> bool:
     """Whether a text can name a topic: `x`, `tenant/namespace/x` or with the scheme before it."""
     scheme, separator, rest = topic.partition("://")

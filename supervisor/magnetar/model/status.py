@@ -25,6 +25,11 @@ class ExceptionInformation(_Answer):
     exception_string: str
     timestamp_ms: int
 
+    @property
+    def sentence(self) -> str:
+        """The last line of its traceback."""
+        return (self.exception_string.strip().splitlines() or [""])[-1]
+
 
 class FunctionInstanceStatusData(_Answer):
     """The state of one instance."""

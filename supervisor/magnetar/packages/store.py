@@ -84,10 +84,8 @@ class PackageStore:
     async def delete(self, name: FunctionName, location: PackageLocationMetaData) -> None:
         """Delete a package that `upload` stored, and its lock; other packages are only forgotten here."""
         path = location.packagePath
-        if self._held[path]:
-            self._deleted.add(path)
-        else:
-            await anyio.to_thread.run_sync(self._cache.forget, path)
+        self._deleted.add(path)
+        await self._forget_deleted()
         if is_own(path):
             await self._admin.delete_package(path)
         if may_have_lock(location):
@@ -124,10 +122,21 @@ class PackageStore:
 
     async def sweep(self, in_use: Collection[str]) -> None:
         """Remove from this host what was fetched from locations that no function has any more."""
+        await self._forget_deleted()
         await anyio.to_thread.run_sync(self._cache.sweep, (*in_use, *self._held))
 
+    async def _forget_deleted(self) -> None:
+        """Remove from this host what was deleted and is held no more."""
+        forgotten = {path for path in self._deleted if path not in self._held}
+        self._deleted -= forgotten
+        for path in forgotten:
+            await anyio.to_thread.run_sync(self._cache.forget, path)
+
     def hold(self, location: PackageLocationMetaData) -> Callable[[], None]:
-        """Keep a package on this host, deleted or not, for a version that may have to run again; returns what ends that."""
+        """Keep a package on this host, deleted or not, for a version that may have to run again; returns what ends that.
+
+        A deleted one goes with the next deletion, or sweep.
+        """
         path = location.packagePath
         self._held[path] += 1
 
@@ -135,9 +144,6 @@ class PackageStore:
             self._held[path] -= 1
             if not self._held[path]:
                 del self._held[path]
-                if path in self._deleted:
-                    self._deleted.discard(path)
-                    self._cache.forget(path)
 
         return let_go
 

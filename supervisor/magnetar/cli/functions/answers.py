@@ -113,4 +113,4 @@ def trouble(states: list[FunctionInstanceStatusData]) -> str:
         for exception in (*(each.latest_user_exceptions or ()), *(each.latest_system_exceptions or ()))
     ]
     latest = max(kept, key=lambda each: each.timestamp_ms, default=None)
-    return latest.exception_string.strip().splitlines()[-1] if latest and latest.exception_string.strip() else ""
+    return latest.sentence if latest else ""

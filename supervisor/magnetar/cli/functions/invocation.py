@@ -20,7 +20,7 @@ from magnetar.cli.own_worker import with_own_worker
 from magnetar.client import WorkerClient
 from magnetar.errors import RefusedByWorkerError, RequestError, TimedOutError
 from magnetar.model.function import FunctionConfig
-from magnetar.model.names import FunctionName, full_topic
+from magnetar.model.names import FunctionName, full_topic, namespace_of
 from magnetar.model.status import FunctionInstanceStatusData
 from magnetar.server import Server
 from magnetar.tasks import unless
@@ -128,11 +128,10 @@ async def _make_namespaces(admin: BrokerAdmin, name: FunctionName, values: dict[
     """Make the namespaces of a function and its topics, as they are where it is deployed."""
     config = FunctionConfig.model_validate(values)
     topics = [full_topic(each) for each in (*_inputs(config), config.output or "") if each]
-    spaces = {tuple(each.partition("://")[2].split("/")[:2]) for each in topics} | {(name.tenant, name.namespace)}
     clusters = await admin.clusters()
-    for tenant, *namespace in sorted(spaces):
-        await admin.create_tenant(tenant, clusters)
-        await admin.create_namespace("/".join((tenant, *namespace)))
+    for namespace in sorted({*map(namespace_of, topics), f"{name.tenant}/{name.namespace}"}):
+        await admin.create_tenant(namespace.partition("/")[0], clusters)
+        await admin.create_namespace(namespace)
 
 
 async def _answered(client: WorkerClient, name: FunctionName, event: Event, topic: str) -> str | None:

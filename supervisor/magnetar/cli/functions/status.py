@@ -81,8 +81,7 @@ def _tell_exceptions(number: int, state: "FunctionInstanceStatusData") -> None:
     for exceptions in (state.latest_user_exceptions, state.latest_system_exceptions):
         if exceptions:
             last = exceptions[-1]
-            sentence = (last.exception_string.strip().splitlines() or [""])[-1]
-            sys.stdout.write(f"instance {number}, {_clock(last.timestamp_ms / 1000)}: {sentence}\n")
+            sys.stdout.write(f"instance {number}, {_clock(last.timestamp_ms / 1000)}: {last.sentence}\n")
 
 
 def _clock(seconds: float) -> str:

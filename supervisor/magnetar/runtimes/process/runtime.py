@@ -166,9 +166,8 @@ class ProcessRuntime:
         return Start(spec, place, Before.now(launch, place), marker, record, launch.linked, waits)
 
     async def _run(self, start: Start, launch: Launch, undo: AsyncExitStack) -> ProcessInstance:
-        if launch.levels is not None:
-            undo.callback(partial(launch.levels.unlink, missing_ok=True))
-            write_level(launch.levels, None)
+        if levels := _levels_of(launch, undo):
+            write_level(levels, None)
         link = self._links.open() if launch.linked else None
         if link is not None:
             self._release_at_end(start, link, undo)
@@ -189,8 +188,7 @@ class ProcessRuntime:
             belongings = self._estate.of(start.spec)
             undo.push_async_callback(belongings.remove)
             belongings.keep(start.place)
-            if launch.levels is not None:
-                undo.callback(partial(launch.levels.unlink, missing_ok=True))
+            _levels_of(launch, undo)
             link = None
             if descriptor is not None:
                 link = self._links.open(socket.socket(fileno=descriptor))
@@ -304,3 +302,10 @@ class ProcessRuntime:
             self._log.warning(
                 "Processes that an instance left behind were killed.", instance=start.spec.fqiid, pids=left
             )
+
+
+def _levels_of(launch: Launch, undo: AsyncExitStack) -> Path | None:
+    """Return the file with the levels of an instance's log, if it has one, which goes with the instance."""
+    if launch.levels is not None:
+        undo.callback(partial(launch.levels.unlink, missing_ok=True))
+    return launch.levels
