@@ -11,21 +11,21 @@ from magnetar.rest.api import Api
 from magnetar.rest.authenticate import AT_THE_ROOT, Authenticate
 from magnetar.rest.context import RestContext
 from magnetar.rest.errors import add_error_handlers
-from magnetar.rest.events_v1 import events_router
 from magnetar.rest.functions_v3 import builtins_router, functions_router
 from magnetar.rest.guard import Guard, GuardPolicy
-from magnetar.rest.instances_v1 import instances_router
 from magnetar.rest.leader_v3 import leader_router
 from magnetar.rest.limits import RateLimit
-from magnetar.rest.log_level_v1 import log_level_router
-from magnetar.rest.logs_v1 import logs_router
-from magnetar.rest.manifests_v1 import manifests_router
 from magnetar.rest.moves_v2 import moves_router
 from magnetar.rest.packages_v3 import packages_router
-from magnetar.rest.plan_v1 import plan_router
 from magnetar.rest.proxy import BrokerProxy
 from magnetar.rest.root import absent_router, require_ready, root_router
 from magnetar.rest.settings import RestSettings
+from magnetar.rest.v1.events import events_router
+from magnetar.rest.v1.instances import instances_router
+from magnetar.rest.v1.log_level import log_level_router
+from magnetar.rest.v1.logs import logs_router
+from magnetar.rest.v1.manifests import manifests_router
+from magnetar.rest.v1.plan import plan_router
 from magnetar.rest.worker_v2 import worker_router
 
 __all__ = ["BrokerProxy", "RestContext", "RestSettings", "build_app"]

@@ -19,10 +19,10 @@ from magnetar.log_files.records import LEVELS, Sieve, Wanted, since_when
 from magnetar.model.names import FunctionName
 from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
-from magnetar.rest.log_follow import Window, event, followed, read_tail
 from magnetar.rest.paths import Named, P
-from magnetar.rest.server_sent import Remote, ServerSentEvents, relay
 from magnetar.rest.texts import header_value
+from magnetar.rest.v1.log_follow import Window, event, followed, read_tail
+from magnetar.rest.v1.server_sent import Remote, ServerSentEvents, relay
 from magnetar.runtimes.process.command import log_file
 
 _TAIL, _TAIL_FOLLOWED, _MAX_TAIL = 100, 10, 100_000

@@ -12,10 +12,10 @@ from magnetar.functions.states import check_instance
 from magnetar.model.names import FunctionName, fqiid
 from magnetar.rest.answers import OF_FUNCTION
 from magnetar.rest.context import RestContext
-from magnetar.rest.event_follow import followed_here, followed_pods, here, of_kubernetes
 from magnetar.rest.paths import InstanceId, Named, P
-from magnetar.rest.server_sent import ServerSentEvents, Source, Told, relay
 from magnetar.rest.texts import header_value
+from magnetar.rest.v1.event_follow import followed_here, followed_pods, here, of_kubernetes
+from magnetar.rest.v1.server_sent import ServerSentEvents, Source, Told, relay
 
 Since = Annotated[int, Query(ge=0)]
 

@@ -20,7 +20,7 @@ from magnetar.log_files.following import FollowedLog
 from magnetar.log_files.order import Written, grown_in_order, in_order
 from magnetar.log_files.reading import last_lines
 from magnetar.log_files.records import Wanted
-from magnetar.rest.server_sent import Outlet, Source, Told
+from magnetar.rest.v1.server_sent import Outlet, Source, Told
 
 _LOOK = 0.25
 

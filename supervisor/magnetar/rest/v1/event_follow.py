@@ -10,7 +10,7 @@ from magnetar.errors import RequestError
 from magnetar.jitter import spread
 from magnetar.model.names import fqiid
 from magnetar.rest.context import RestContext
-from magnetar.rest.server_sent import Outlet, Source, Told
+from magnetar.rest.v1.server_sent import Outlet, Source, Told
 from magnetar.runtimes.base import ExternalEvent, ExternalRuntime, FunctionSpec
 from magnetar.supervision.events import InstanceEvent
 from magnetar.tasks import unless
