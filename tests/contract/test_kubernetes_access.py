@@ -14,9 +14,9 @@ from certificates import Authority
 from kube.bed import Room, requires_kube
 from kube.functions import access
 from magnetar.errors import StartError
-from magnetar.runtimes.kubernetes.access import Access
-from magnetar.runtimes.kubernetes.client import SECRET, SERVICE, STATEFUL_SET, KubernetesClient, Patience
-from magnetar.runtimes.kubernetes.errors import ConflictError, InvalidError, KubernetesError, UnreachableError
+from magnetar.runtimes.kubernetes.api.access import Access
+from magnetar.runtimes.kubernetes.api.client import SECRET, SERVICE, STATEFUL_SET, KubernetesClient, Patience
+from magnetar.runtimes.kubernetes.api.errors import ConflictError, InvalidError, KubernetesError, UnreachableError
 
 pytestmark = [requires_kube(), pytest.mark.timeout(180)]
 RULES = [{"apiGroups": [""], "resources": ["services"], "verbs": ["list"]}]

@@ -8,7 +8,7 @@ from kube.functions import access, function, reach, settings
 from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.auth import KubernetesSecretsTokenAuthProvider, secret_name
-from magnetar.runtimes.kubernetes.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
 from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime
 from magnetar.runtimes.process.settings import Credentials
 

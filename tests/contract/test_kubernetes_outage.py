@@ -10,7 +10,7 @@ import pytest
 from kube.bed import Bed, Room, requires_kube
 from kube.functions import function, reach, runtime
 from magnetar.lifecycle import Phase
-from magnetar.runtimes.kubernetes.errors import UnreachableError
+from magnetar.runtimes.kubernetes.api.errors import UnreachableError
 from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime
 
 pytestmark = [requires_kube(), pytest.mark.timeout(180)]

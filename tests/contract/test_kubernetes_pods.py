@@ -16,7 +16,7 @@ from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.customizer import BasicKubernetesManifestCustomizer
 from magnetar.runtimes.kubernetes.instances import by_address
-from magnetar.runtimes.kubernetes.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
 from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime
 from magnetar.runtimes.kubernetes.secrets import KubernetesSecrets
 from magnetar_broker.testing import RunningBroker

@@ -11,9 +11,9 @@ from kube.bed import Room
 from magnetar.config.runtime_keys import KubernetesRuntimeConfig
 from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import FunctionSpec
-from magnetar.runtimes.kubernetes.access import Access
+from magnetar.runtimes.kubernetes.api.access import Access
 from magnetar.runtimes.kubernetes.customizer import BasicKubernetesManifestCustomizer
-from magnetar.runtimes.kubernetes.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
 from magnetar.runtimes.kubernetes.runtime import KubernetesRuntime
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData

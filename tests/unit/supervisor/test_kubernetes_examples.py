@@ -5,7 +5,7 @@ from magnetar.config import load_config
 from magnetar.errors import RefusedError
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.loading import load_extensions
-from magnetar.runtimes.kubernetes.manifests import Extensions, Objects, build
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions, Objects, build
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings
 from magnetar.runtimes.process.settings import Credentials
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData

@@ -3,7 +3,7 @@ from magnetar.config import load_config
 from magnetar.errors import StartError
 from magnetar.runtimes.kubernetes import auth, customizer, secrets
 from magnetar.runtimes.kubernetes.loading import load_extensions
-from magnetar.runtimes.kubernetes.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
 
 FACTORY = "org.apache.pulsar.functions.runtime.kubernetes.KubernetesRuntimeFactory"
 

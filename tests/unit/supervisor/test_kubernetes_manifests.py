@@ -17,10 +17,10 @@ from magnetar.runtimes.kubernetes.auth import (
     auth_spec,
 )
 from magnetar.runtimes.kubernetes.customizer import BasicKubernetesManifestCustomizer
-from magnetar.runtimes.kubernetes.manifests import CONTAINER, Extensions, Objects, build
+from magnetar.runtimes.kubernetes.objects.manifests import CONTAINER, Extensions, Objects, build
+from magnetar.runtimes.kubernetes.objects.shell import literally
 from magnetar.runtimes.kubernetes.secrets import KubernetesSecrets
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings
-from magnetar.runtimes.kubernetes.shell import literally
 from magnetar.runtimes.process.settings import Credentials
 from magnetar_instance.proto.function import FunctionAuthenticationSpec, FunctionDetails, PackageLocationMetaData
 

@@ -8,9 +8,9 @@ from magnetar.errors import RefusedError
 from magnetar.model.names import FunctionName
 from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.kubernetes.admission import admit
-from magnetar.runtimes.kubernetes.manifests import Extensions
-from magnetar.runtimes.kubernetes.naming import job_name, label_value, pod_address
-from magnetar.runtimes.kubernetes.quantities import Ratios, container_resources
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.naming import job_name, label_value, pod_address
+from magnetar.runtimes.kubernetes.objects.quantities import Ratios, container_resources
 from magnetar.runtimes.kubernetes.secrets import KubernetesSecrets
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
 from magnetar_instance.proto.function import FunctionDetails, PackageLocationMetaData, Resources

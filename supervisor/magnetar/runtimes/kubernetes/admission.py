@@ -7,8 +7,8 @@ from magnetar_instance.proto.function import FunctionDetails
 from magnetar.config.runtime_keys import InstanceResources
 from magnetar.errors import RefusedError
 from magnetar.runtimes.base import FunctionSpec
-from magnetar.runtimes.kubernetes.manifests import Extensions, build
-from magnetar.runtimes.kubernetes.quantities import DEFAULT_CPU, DEFAULT_RAM
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions, build
+from magnetar.runtimes.kubernetes.objects.quantities import DEFAULT_CPU, DEFAULT_RAM
 from magnetar.runtimes.kubernetes.secrets import secrets_of
 from magnetar.runtimes.kubernetes.settings import Bounds, KubernetesSettings
 

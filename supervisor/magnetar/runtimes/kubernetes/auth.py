@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from magnetar.errors import RefusedError
 from magnetar.runtimes.base import FunctionSpec
-from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION, labels
+from magnetar.runtimes.kubernetes.objects.naming import NAME_ANNOTATION, labels
 from magnetar.runtimes.process.settings import Credentials
 
 _PROVIDERS = "org.apache.pulsar.functions.auth"

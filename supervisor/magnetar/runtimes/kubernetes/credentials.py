@@ -12,6 +12,8 @@ from magnetar_instance.proto.function import FunctionAuthenticationSpec
 from magnetar.errors import NotReadyError
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import FunctionSpec
+from magnetar.runtimes.kubernetes.api.client import SECRET, KubernetesClient, Manifest
+from magnetar.runtimes.kubernetes.api.errors import ConflictError, ForbiddenError, KubernetesError
 from magnetar.runtimes.kubernetes.auth import (
     SECRET_PREFIX,
     KubernetesFunctionAuthProvider,
@@ -19,11 +21,9 @@ from magnetar.runtimes.kubernetes.auth import (
     expiry_of,
     secret_name,
 )
-from magnetar.runtimes.kubernetes.client import SECRET, KubernetesClient, Manifest
-from magnetar.runtimes.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
-from magnetar.runtimes.kubernetes.manifests import FLEET_ANNOTATION
 from magnetar.runtimes.kubernetes.namespace import FUNCTIONS
-from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION
+from magnetar.runtimes.kubernetes.objects.manifests import FLEET_ANNOTATION
+from magnetar.runtimes.kubernetes.objects.naming import NAME_ANNOTATION
 
 _LETTERS = string.ascii_lowercase + string.digits
 _TRIES = 5

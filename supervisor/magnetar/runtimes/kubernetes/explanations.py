@@ -5,8 +5,8 @@ import anyio
 from magnetar.changes import Changes
 from magnetar.jitter import spread
 from magnetar.logs import worker_logger
-from magnetar.runtimes.kubernetes.client import EVENT, KubernetesClient, Manifest
-from magnetar.runtimes.kubernetes.errors import ForbiddenError, KubernetesError
+from magnetar.runtimes.kubernetes.api.client import EVENT, KubernetesClient, Manifest
+from magnetar.runtimes.kubernetes.api.errors import ForbiddenError, KubernetesError
 from magnetar.runtimes.kubernetes.namespace import Namespace
 
 _PATIENCE = 2.0

@@ -6,8 +6,8 @@ import anyio
 
 from magnetar.changes import Changes
 from magnetar.logs import worker_logger
-from magnetar.runtimes.kubernetes.client import CONFIG_MAP, KubernetesClient, Manifest
-from magnetar.runtimes.kubernetes.mirror import Mirror
+from magnetar.runtimes.kubernetes.api.client import CONFIG_MAP, KubernetesClient, Manifest
+from magnetar.runtimes.kubernetes.api.mirror import Mirror
 
 
 class ConfigMapFollower:

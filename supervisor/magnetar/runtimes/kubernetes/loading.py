@@ -8,7 +8,7 @@ from magnetar.config.worker import WorkerConfig
 from magnetar.errors import RefusedError, StartError
 from magnetar.extensions import load_class
 from magnetar.runtimes.kubernetes import auth, customizer, secrets
-from magnetar.runtimes.kubernetes.manifests import Extensions
+from magnetar.runtimes.kubernetes.objects.manifests import Extensions
 
 T = TypeVar("T")
 Config = Mapping[str, Any]

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 
 from magnetar.changes import Changes
-from magnetar.runtimes.kubernetes.client import POD, SERVICE, STATEFUL_SET, KubernetesClient
-from magnetar.runtimes.kubernetes.mirror import Mirror
+from magnetar.runtimes.kubernetes.api.client import POD, SERVICE, STATEFUL_SET, KubernetesClient
+from magnetar.runtimes.kubernetes.api.mirror import Mirror
 from magnetar.runtimes.kubernetes.states import Job, Pod
 
 FUNCTIONS = {"component": None, "tenant": None, "namespace": None, "name": None}

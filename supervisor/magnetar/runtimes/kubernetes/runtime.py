@@ -18,15 +18,16 @@ from magnetar.lifecycle import Phase
 from magnetar.logs import worker_logger
 from magnetar.runtimes.base import ExternalEvent, FunctionSpec, InstanceReport, LogLines
 from magnetar.runtimes.kubernetes import config_map, instances
-from magnetar.runtimes.kubernetes.access import Access
 from magnetar.runtimes.kubernetes.admission import admit
-from magnetar.runtimes.kubernetes.client import EVENT, POD, KubernetesClient
+from magnetar.runtimes.kubernetes.api.access import Access
+from magnetar.runtimes.kubernetes.api.client import EVENT, POD, KubernetesClient
+from magnetar.runtimes.kubernetes.api.errors import KubernetesError
 from magnetar.runtimes.kubernetes.credentials import CredentialStore
-from magnetar.runtimes.kubernetes.errors import KubernetesError
 from magnetar.runtimes.kubernetes.explanations import Explanations, event_time
 from magnetar.runtimes.kubernetes.following import ConfigMapFollower
 from magnetar.runtimes.kubernetes.instances import Resolver, by_name
-from magnetar.runtimes.kubernetes.manifests import (
+from magnetar.runtimes.kubernetes.namespace import Namespace
+from magnetar.runtimes.kubernetes.objects.manifests import (
     CONTAINER,
     FLEET_ANNOTATION,
     SUBMITTED_ANNOTATION,
@@ -35,8 +36,7 @@ from magnetar.runtimes.kubernetes.manifests import (
     place,
     submitted,
 )
-from magnetar.runtimes.kubernetes.namespace import Namespace
-from magnetar.runtimes.kubernetes.naming import labels, pod_address
+from magnetar.runtimes.kubernetes.objects.naming import labels, pod_address
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings
 from magnetar.runtimes.kubernetes.states import Job, Pod
 from magnetar.runtimes.kubernetes.submission import Submitter

@@ -7,8 +7,8 @@ from typing import Any
 
 from magnetar.lifecycle import Phase
 from magnetar.runtimes.base import InstanceReport
-from magnetar.runtimes.kubernetes.manifests import CONTAINER
-from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION
+from magnetar.runtimes.kubernetes.objects.manifests import CONTAINER
+from magnetar.runtimes.kubernetes.objects.naming import NAME_ANNOTATION
 
 Manifest = dict[str, Any]
 _ORDINAL = "apps.kubernetes.io/pod-index"

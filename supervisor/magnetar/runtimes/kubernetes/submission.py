@@ -8,7 +8,7 @@ import anyio
 from magnetar.errors import RefusedError
 from magnetar.jitter import spread
 from magnetar.logs import worker_logger
-from magnetar.runtimes.kubernetes.client import (
+from magnetar.runtimes.kubernetes.api.client import (
     KINDS,
     RESTARTER,
     SERVICE,
@@ -16,9 +16,9 @@ from magnetar.runtimes.kubernetes.client import (
     KubernetesClient,
     Manifest,
 )
-from magnetar.runtimes.kubernetes.errors import ForbiddenError, InvalidError, UnreachableError
-from magnetar.runtimes.kubernetes.manifests import Objects
+from magnetar.runtimes.kubernetes.api.errors import ForbiddenError, InvalidError, UnreachableError
 from magnetar.runtimes.kubernetes.namespace import Namespace
+from magnetar.runtimes.kubernetes.objects.manifests import Objects
 from magnetar.runtimes.kubernetes.states import Job, immutable_part
 
 EXTRAS_ANNOTATION = "magnetar/extras"

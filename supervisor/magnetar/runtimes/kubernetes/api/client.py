@@ -14,8 +14,8 @@ from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedR
 from lightkube.types import CascadeType, PatchType
 
 from magnetar.errors import StartError
-from magnetar.runtimes.kubernetes.access import Access, Credentials
-from magnetar.runtimes.kubernetes.errors import (
+from magnetar.runtimes.kubernetes.api.access import Access, Credentials
+from magnetar.runtimes.kubernetes.api.errors import (
     ConflictError,
     ExpiredError,
     ForbiddenError,

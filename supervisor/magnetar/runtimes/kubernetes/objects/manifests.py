@@ -16,10 +16,10 @@ from magnetar.runtimes.base import FunctionSpec
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.json_text import stable_json
 from magnetar.runtimes.kubernetes.auth import KubernetesFunctionAuthProvider, WorkersCredentials
-from magnetar.runtimes.kubernetes.command import PodCommand, stable_details
 from magnetar.runtimes.kubernetes.customizer import KubernetesManifestCustomizer, NoCustomizer
-from magnetar.runtimes.kubernetes.naming import NAME_ANNOTATION, job_name, labels
-from magnetar.runtimes.kubernetes.quantities import Ratios, container_resources
+from magnetar.runtimes.kubernetes.objects.command import PodCommand, stable_details
+from magnetar.runtimes.kubernetes.objects.naming import NAME_ANNOTATION, job_name, labels
+from magnetar.runtimes.kubernetes.objects.quantities import Ratios, container_resources
 from magnetar.runtimes.kubernetes.secrets import ClearTextSecrets, SecretsProviderConfigurator, secrets_of
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings, pod_options
 

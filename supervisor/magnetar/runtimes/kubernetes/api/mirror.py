@@ -9,8 +9,8 @@ import anyio
 
 from magnetar.jitter import spread
 from magnetar.logs import worker_logger
-from magnetar.runtimes.kubernetes.client import WATCH_SECONDS, Kind, KubernetesClient, Manifest, Selector
-from magnetar.runtimes.kubernetes.errors import ExpiredError, ForbiddenError, KubernetesError
+from magnetar.runtimes.kubernetes.api.client import WATCH_SECONDS, Kind, KubernetesClient, Manifest, Selector
+from magnetar.runtimes.kubernetes.api.errors import ExpiredError, ForbiddenError, KubernetesError
 
 Summary = TypeVar("Summary")
 _QUIET = WATCH_SECONDS + 30.0

@@ -19,7 +19,7 @@ from lightkube.core.exceptions import ConfigError
 from magnetar.config.runtime_keys import KubernetesRuntimeConfig
 from magnetar.errors import StartError
 from magnetar.logs import worker_logger
-from magnetar.runtimes.kubernetes.errors import UnreachableError
+from magnetar.runtimes.kubernetes.api.errors import UnreachableError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _KUBECONFIG = Path("~/.kube/config")

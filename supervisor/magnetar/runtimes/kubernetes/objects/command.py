@@ -16,8 +16,8 @@ from magnetar_instance.proto.function import FunctionDetails
 from magnetar.runtimes.base import FunctionSpec, InstanceSpec
 from magnetar.runtimes.choice import language_of
 from magnetar.runtimes.json_text import stable_json
+from magnetar.runtimes.kubernetes.objects.shell import Word, joined, line, literally, quoted, quoted_json
 from magnetar.runtimes.kubernetes.settings import KubernetesSettings, under
-from magnetar.runtimes.kubernetes.shell import Word, joined, line, literally, quoted, quoted_json
 from magnetar.runtimes.process.command import python_arguments
 from magnetar.runtimes.process.go import go_conf
 from magnetar.runtimes.process.launch import Place
