@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=6650, help="of the binary protocol; 0: any free one")
     parser.add_argument("--admin-port", type=int, default=0, help="of the admin API; 0: any free one")
     parser.add_argument("--advertised-url", help="the pulsar:// address that clients are told, behind port mapping")
+    parser.add_argument("--advertised-host", help="the host that clients are told, with the port that is listened on")
     parser.add_argument("--backlog-limit", type=int, metavar="MIB", help="of each topic whose namespace sets none")
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="of the line that tells the addresses"
@@ -67,7 +68,7 @@ async def _run(options: argparse.Namespace) -> None:
     if options.end_with_input:
         loop.add_reader(sys.stdin.fileno(), _read_input, loop, asked)
     security = security_of(options)
-    tls = tls_context_of(options, security.authenticator)
+    tls = tls_context_of(security)
     _demand_guarded(options, security.authenticator)
     _raise_open_files()
     async with Broker(options.data_dir, _settings(options)) as broker:
@@ -91,11 +92,17 @@ async def _serve(
     addresses: dict[str, str] = {}
     authenticator, rights = security.authenticator, Rights(broker.tenancy, security.super_users)
     service = PulsarService(
-        broker, advertised_url=options.advertised_url, authenticator=authenticator, rights=rights, tls=tls
+        broker,
+        advertised_url=options.advertised_url,
+        advertised_host=options.advertised_host,
+        authenticator=authenticator,
+        rights=rights,
+        tls=tls,
     )
     admin = HttpServer(partial(_admin, broker, authenticator, rights, addresses), tls=tls)
     try:
-        host = f"[{options.host}]" if ":" in options.host else options.host
+        host = options.advertised_host or options.host
+        host = f"[{host}]" if ":" in host else host
         port = await service.listen(options.host, options.port)
         admin_port = await admin.listen(options.host, options.admin_port)
         addresses["broker"] = options.advertised_url or f"{'pulsar+ssl' if tls else 'pulsar'}://{host}:{port}"

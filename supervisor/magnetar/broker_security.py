@@ -30,6 +30,11 @@ class BrokerSecurity:
         return cls({**providers, OWNER_SECRET: secret or inlined(secrets.token_bytes(_SECRET_SIZE))})
 
     @property
+    def asks(self) -> bool:
+        """Whether anybody is asked who he is."""
+        return OWNER_SECRET in self.properties
+
+    @property
     def workers_token(self) -> str:
         """A token in the name of the worker, which may do everything."""
         return self.token(OWNER_ROLE)

@@ -44,7 +44,10 @@ class BrokerAddresses:
 
 @dataclass(frozen=True)
 class BrokerProcessSettings:
-    """What the broker process is started with; `environment` is complete. Without `security` it asks nobody who he is."""
+    """What the broker process is started with; `environment` is complete.
+
+    Without `security` it asks nobody who he is; `advertised_host` is what its clients are told, instead of an address.
+    """
 
     data_directory: Path
     log_file: Path
@@ -53,6 +56,7 @@ class BrokerProcessSettings:
     admin_port: int
     environment: Mapping[str, str]
     security: BrokerSecurity | None = None
+    advertised_host: str | None = None
 
     @property
     def security_file(self) -> Path:
@@ -203,6 +207,8 @@ class EmbeddedBroker:
         os.set_blocking(output, True)
         argv = [sys.executable, "-P", "-m", "magnetar_broker", "--data-dir", str(settings.data_directory)]
         argv += ["--host", settings.host, "--port", str(port), "--admin-port", str(admin_port), "--format", "json"]
+        if settings.advertised_host is not None:
+            argv += ["--advertised-host", settings.advertised_host]
         if settings.security is not None:
             argv += ["--security-file", str(settings.security_file)]
         return Spawn(

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -177,8 +178,9 @@ class Worker:
         """Return what a broker is shown: one that belongs to this worker knows it by a token made for this."""
         if self.broker is None:
             return own
-        token = "" if self._security is None else self._security.workers_token
-        return BrokerCredentials("token" if token else "", token)
+        asks = self._security is not None and self._security.asks
+        token = self._security.workers_token if self._security and asks else ""
+        return replace(own, plugin="token" if token else "", parameters=token)
 
     async def _reach_kubernetes(self, stack: AsyncExitStack) -> ExternalRuntime | None:
         if worker_settings.KUBERNETES not in self.config.magnetar.runtimes:
@@ -189,7 +191,7 @@ class Worker:
         self, stack: AsyncExitStack, launcher: Launcher, external: ExternalRuntime | None
     ) -> Supervisor:
         runtimes: dict[str, Runtime] = {}
-        sign = self._security.token if self._security else None
+        sign = self._security.token if self._security and self._security.asks else None
         rotator = await stack.enter_async_context(LogRotator(worker_settings.log_policy(self.config), self._log))
         if "process" in self.config.magnetar.runtimes:
             settings = worker_settings.process_settings(self.config, self._environ, sign)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magnetar_broker.auth.authenticator import TLS, Authenticator
-from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS, read_security_file, super_users_of
+from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS, TLS_KEYS, read_security_file, super_users_of
+from magnetar_broker.auth.server_tls import RenewingContext, ServerTls
 from magnetar_broker.errors import KeyFormatError, StartError
 
 
@@ -21,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--token-audience-claim", default="", help="the claim that names the audience")
     group.add_argument("--token-audience", default="", help="what --token-audience-claim must hold")
     group.add_argument(
-        "--security-file", type=Path, help="a JSON file with Pulsar's keys of tokens, passwords and permissions"
+        "--security-file", type=Path, help="a JSON file with Pulsar's keys of tokens, passwords, permissions and TLS"
     )
     group.add_argument("--tls-cert", type=Path, help="serve TLS on both ports with this certificate (PEM)")
     group.add_argument("--tls-key", type=Path, help="the private key of --tls-cert (PEM)")
@@ -30,23 +31,35 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
+class TlsFiles:
+    """The files of TLS that were named."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+
+
+@dataclass(frozen=True)
 class Security:
-    """What checks credentials, and the roles that may do everything; None: all roles may."""
+    """What checks credentials, the roles that may do everything (None: all roles may), and how TLS is spoken."""
 
     authenticator: Authenticator
     super_users: frozenset[str] | None = None
+    tls: TlsFiles = TlsFiles()
 
 
 def security_of(options: argparse.Namespace) -> Security:
     """Return whom the broker lets in, and to what. Raises StartError."""
     properties = _given(options)
-    authenticator, super_users = _authenticator(options, properties), super_users_of(properties)
+    tls = _tls_files(options, properties)
+    authenticator = _authenticator(properties, certificates=tls.authority is not None)
+    super_users = super_users_of(properties)
     if super_users is not None and not authenticator.enabled:
         raise StartError(
             f"{options.security_file}: {AUTHORIZATION} is true and nobody is asked who he is: "
             "give a key of tokens, passwords, or --tls-client-ca"
         )
-    return Security(authenticator, super_users)
+    return Security(authenticator, super_users, tls)
 
 
 def _given(options: argparse.Namespace) -> Mapping[str, object]:
@@ -60,9 +73,8 @@ def _given(options: argparse.Namespace) -> Mapping[str, object]:
     return properties
 
 
-def _authenticator(options: argparse.Namespace, properties: Mapping[str, object]) -> Authenticator:
-    certificates = options.tls_client_ca is not None
-    if not properties.keys() - {AUTHORIZATION, SUPER_USERS}:
+def _authenticator(properties: Mapping[str, object], *, certificates: bool) -> Authenticator:
+    if not properties.keys() - {AUTHORIZATION, SUPER_USERS, *TLS_KEYS}:
         return Authenticator(None, certificates)
     # Without tokens the broker does without the libraries that check them: they cost a third of its start.
     from magnetar_broker.auth.configured import configured  # noqa: PLC0415
@@ -87,21 +99,22 @@ def _properties(options: argparse.Namespace) -> Mapping[str, object]:
     }
 
 
-def tls_context_of(options: argparse.Namespace, authenticator: Authenticator) -> ssl.SSLContext | None:
+def tls_context_of(security: Security) -> ssl.SSLContext | None:
     """Return the server's side of TLS, None where it is off. Raises StartError."""
-    if (options.tls_cert is None) != (options.tls_key is None):
+    tls = security.tls
+    if (tls.certificate is None) != (tls.key is None):
         raise StartError("--tls-cert and --tls-key belong together: give both or neither")
-    if options.tls_cert is None:
-        if options.tls_client_ca is not None:
+    if tls.certificate is None or tls.key is None:
+        if tls.authority is not None:
             raise StartError("--tls-client-ca needs --tls-cert and --tls-key: certificates travel over TLS")
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(options.tls_cert, options.tls_key)
-        if options.tls_client_ca is not None:
-            context.load_verify_locations(options.tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED if authenticator.methods == (TLS,) else ssl.CERT_OPTIONAL
-    except OSError as error:
-        names = ", ".join(str(each) for each in (options.tls_cert, options.tls_key, options.tls_client_ca) if each)
-        raise StartError(f"{names}: {error.strerror or error}; give certificates and keys in PEM") from error
-    return context
+    demanded = security.authenticator.methods == (TLS,)
+    return RenewingContext(ServerTls(tls.certificate, tls.key, tls.authority, demanded=demanded)).context
+
+
+def _tls_files(options: argparse.Namespace, properties: Mapping[str, object]) -> TlsFiles:
+    given = (options.tls_cert, options.tls_key, options.tls_client_ca)
+    named = [properties.get(key) for key in TLS_KEYS]
+    if any(given) and any(named):
+        raise StartError("--security-file names files of TLS, too: leave --tls-cert and the like away")
+    return TlsFiles(*(Path(str(name)) if name else path for path, name in zip(given, named, strict=True)))

@@ -16,7 +16,8 @@ TOKEN_KEYS = (
     *("tokenAudienceClaim", "tokenAudience", "tokenAllowedClockSkewSeconds"),
 )
 AUTHORIZATION, SUPER_USERS = "authorizationEnabled", "superUserRoles"
-_KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET, AUTHORIZATION, SUPER_USERS)
+TLS_KEYS = ("tlsCertificateFilePath", "tlsKeyFilePath", "tlsTrustCertsFilePath")
+_KNOWN = (*TOKEN_KEYS, PASSWORDS, OWNER_SECRET, AUTHORIZATION, SUPER_USERS, *TLS_KEYS)
 
 
 def read_security_file(path: Path) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from magnetar_broker.connection.gate import Gate
 from magnetar_broker.connection.peer import Handler, Peer
 from magnetar_broker.connection.producing import ProducerHandlers
 from magnetar_broker.connection.schemas import SchemaHandlers
-from magnetar_broker.connection.session import SessionHandlers
+from magnetar_broker.connection.session import Advertised, SessionHandlers
 from magnetar_broker.connection.watching import WatchHandlers
 from magnetar_broker.errors import StartError
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand
@@ -32,6 +32,7 @@ class PulsarService:
         broker: Broker,
         *,
         advertised_url: str | None = None,
+        advertised_host: str | None = None,
         authenticator: Authenticator | None = None,
         rights: Rights | None = None,
         tls: ssl.SSLContext | None = None,
@@ -39,7 +40,10 @@ class PulsarService:
     ) -> None:
         self._gate = Gate(rights or Rights(broker.tenancy))
         self._session = SessionHandlers(
-            broker, authenticator or Authenticator(), self._gate, advertised_url, tls=tls is not None
+            broker,
+            authenticator or Authenticator(),
+            self._gate,
+            Advertised(advertised_url, advertised_host, tls=tls is not None),
         )
         self._watching = WatchHandlers(broker, self._gate)
         self._handlers = _handlers(broker, self._gate, self._session, self._watching)

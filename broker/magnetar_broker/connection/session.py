@@ -1,6 +1,7 @@
 """Commands of a connection as a whole: greeting, credentials, keep-alive, where topics are, and what is refused."""
 
 import time
+from dataclasses import dataclass
 
 from magnetar_broker.auth.authenticator import Authenticator
 from magnetar_broker.broker import Broker
@@ -15,17 +16,28 @@ _PROTOCOL_VERSION = 20
 _CONNECT, _FAILED = 1, 2
 
 
-class SessionHandlers:
-    """Answers what concerns no single producer or consumer; `advertised_url` replaces the socket's own address."""
+@dataclass(frozen=True)
+class Advertised:
+    """Where clients are told that topics are: at a URL, or at a host or the connection's own address and its port."""
 
-    def __init__(
-        self, broker: Broker, authenticator: Authenticator, gate: Gate, advertised_url: str | None, *, tls: bool
-    ) -> None:
+    url: str | None = None
+    host: str | None = None
+    tls: bool = False
+
+    def url_for(self, address: str, port: int) -> str:
+        """Return what a client is told that came to an address and port of this host."""
+        scheme = "pulsar+ssl" if self.tls else "pulsar"
+        return self.url or f"{scheme}://{_host(self.host or address)}:{port}"
+
+
+class SessionHandlers:
+    """Answers what concerns no single producer or consumer."""
+
+    def __init__(self, broker: Broker, authenticator: Authenticator, gate: Gate, advertised: Advertised) -> None:
         self._broker = broker
         self._authenticator = authenticator
         self._gate = gate
-        self._advertised_url = advertised_url
-        self._tls = tls
+        self._advertised = advertised
 
     def connect(self, peer: Peer, command: BaseCommand, _: bytes) -> None:
         """Greet a client in its own or our protocol version, whichever is older."""
@@ -115,8 +127,7 @@ class SessionHandlers:
             body.error, body.message = code_of(error), str(error)
             peer.send(answer)
             return
-        scheme = "pulsar+ssl" if self._tls else "pulsar"
-        url = self._advertised_url or f"{scheme}://{_host(peer.local[0])}:{peer.local[1]}"
+        url = self._advertised.url_for(*peer.local)
         if url.startswith("pulsar+ssl:"):
             body.brokerServiceUrlTls = url
         else:

@@ -202,6 +202,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "magnetar.embeddedBroker.host": "The address that it listens on.",
         "magnetar.embeddedBroker.port": "Of Pulsar's binary protocol; 0 is any free port.",
         "magnetar.embeddedBroker.adminPort": "Of its admin API; 0 is any free port.",
+        "magnetar.embeddedBroker.brokerServicePortTls": "Of the protocol over TLS, instead of `port`.",
+        "magnetar.embeddedBroker.webServicePortTls": "Of its admin API over TLS, instead of `adminPort`.",
         "magnetar.dataDirectory": "What this worker keeps beyond the broker; one worker owns it.",
         "magnetar.environment": "What instances inherit: everything (inherit), or a list of variables' names.",
         "magnetar.runtimes": "The runtimes that functions may choose: process, thread, kubernetes.",

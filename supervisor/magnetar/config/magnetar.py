@@ -83,11 +83,34 @@ class UsersConfig(OwnKeys):
 
 
 class EmbeddedBrokerConfig(OwnKeys):
-    """The broker that the worker brings along; a port of 0 is any free one, chosen at the start."""
+    """The broker that the worker brings along; a port of 0 is any free one, chosen at the start.
+
+    With the two ports of TLS it speaks TLS alone, with the worker's own certificate.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 6650
     admin_port: Port = 0
+    broker_service_port_tls: Port | None = None
+    web_service_port_tls: Port | None = None
+
+    @property
+    def tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.broker_service_port_tls is not None
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Where the protocol and the admin API are served."""
+        if self.broker_service_port_tls is None:
+            return self.port, self.admin_port
+        return self.broker_service_port_tls, self.web_service_port_tls or 0
+
+    @model_validator(mode="after")
+    def _both_doors_speak_alike(self) -> Self:
+        if (self.broker_service_port_tls is None) != (self.web_service_port_tls is None):
+            raise ValueError("brokerServicePortTls and webServicePortTls belong together: give both or neither")
+        return self
 
 
 class MagnetarConfig(OwnKeys):

@@ -83,6 +83,10 @@ def _own_broker(values: Mapping[str, Any]) -> Iterator[Problem]:
     broker = block.get("embeddedBroker") if isinstance(block, Mapping) else None
     if not isinstance(block, Mapping) or not isinstance(broker, Mapping):
         return
+    if broker.get("brokerServicePortTls") is not None:
+        for key in ("tlsCertificateFilePath", "tlsKeyFilePath"):
+            if values.get(key) in (None, ""):
+                yield "magnetar", f"magnetar.embeddedBroker.brokerServicePortTls needs {key}: give it"
     host, asks = str(broker.get("host") or "127.0.0.1"), values.get("authenticationEnabled") is True
     if not asks and not is_loopback(host):
         yield "magnetar", _OPEN.format(host)

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from magnetar_broker.auth.keys import inlined, key_bytes
-from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS
+from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS, TLS_KEYS
 from magnetar_broker.errors import KeyFormatError
+from magnetar_broker.loopback import is_loopback
 
 from magnetar.broker_security import BrokerSecurity
-from magnetar.config.security_keys import BASIC_PROVIDER, TOKEN_PROVIDER
+from magnetar.config.magnetar import EmbeddedBrokerConfig
+from magnetar.config.security_keys import BASIC_PROVIDER, TLS_PROVIDER, TOKEN_PROVIDER
 from magnetar.config.worker import WorkerConfig
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.credentials import BrokerCredentials
@@ -32,11 +34,17 @@ def broker_process_settings(config: WorkerConfig, environ: Mapping[str, str]) ->
         data_directory=data / "broker",
         log_file=data / "broker.log",
         host=broker.host,
-        port=broker.port,
-        admin_port=broker.admin_port,
+        port=broker.ports[0],
+        admin_port=broker.ports[1],
+        advertised_host=_name(config, broker) if broker.tls else None,
         environment={name: environ[name] for name in CLEAN_NAMES if name in environ},
         security=_security(config, security_file(data / "broker")),
     )
+
+
+def _name(config: WorkerConfig, broker: EmbeddedBrokerConfig) -> str:
+    """Return the name by which a broker is reached that clients compare with its certificate."""
+    return "localhost" if is_loopback(broker.host) else config.worker_hostname
 
 
 def _security(config: WorkerConfig, file: Path) -> BrokerSecurity | None:
@@ -44,15 +52,30 @@ def _security(config: WorkerConfig, file: Path) -> BrokerSecurity | None:
 
     What outlives the worker goes on with the key that it has; otherwise each start has a new one. Raises StartError.
     """
+    tls = _tls_files(config)
     if not config.authentication_enabled:
-        return None
+        return BrokerSecurity(tls) if tls else None
     try:
-        providers: dict[str, object] = {**_providers(config)}
+        providers: dict[str, object] = {**_providers(config), **tls}
     except KeyFormatError as error:
         raise StartError(f"properties, for the embedded broker: {error}") from None
     if config.authorization_enabled:
         providers |= {AUTHORIZATION: True, SUPER_USERS: sorted(config.super_user_roles)}
     return BrokerSecurity.known(providers, file if survival(config) else None)
+
+
+def _tls_files(config: WorkerConfig) -> dict[str, str]:
+    """Return the files of the worker's TLS where its broker speaks it; the authority where clients are known by it."""
+    broker = config.magnetar.embedded_broker
+    if broker is None or not broker.tls:
+        return {}
+    known = config.authentication_enabled and TLS_PROVIDER in config.authentication_providers
+    files = (
+        config.tls_certificate_file_path,
+        config.tls_key_file_path,
+        config.tls_trust_certs_file_path if known else None,
+    )
+    return {key: str(Path(file).absolute()) for key, file in zip(TLS_KEYS, files, strict=True) if file}
 
 
 def _providers(config: WorkerConfig) -> dict[str, str]:

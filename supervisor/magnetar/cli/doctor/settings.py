@@ -34,7 +34,8 @@ def look_at_ports(config: "WorkerConfig") -> Iterator[Finding]:
         ports.insert(0, ("workerPortTls", host, config.worker_port_tls or 0))
     if own.embedded_broker:
         broker = own.embedded_broker
-        ports += [("magnetar.embeddedBroker.port", broker.host, broker.port)]
+        key = "brokerServicePortTls" if broker.tls else "port"
+        ports += [(f"magnetar.embeddedBroker.{key}", broker.host, broker.ports[0])]
     return (_look_at_port(setting, host, port) for setting, host, port in ports)
 
 
