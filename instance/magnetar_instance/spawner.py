@@ -354,6 +354,7 @@ def serve_from_arguments(arguments: list[str] | None, work: Callable[[SpawnReque
     # A terminal's Ctrl-C and a service manager's SIGTERM go to every process: the requester decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.set_inheritable(options.fd, False)  # noqa: FBT003
     with socket.socket(fileno=options.fd) as channel:
         # Asked of the kernel: whoever composed the command may have meant a launcher that was replaced meanwhile.

@@ -22,7 +22,7 @@ _AT_ONCE = 130
 
 
 def serve(config: WorkerConfig, form: Format) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. One line on standard output tells the addresses.
+    """Serve until SIGINT, SIGTERM or SIGHUP; returns the exit code. One line on standard output tells the addresses.
 
     The first signal is polite, the second ends everything at once: instances die with the worker. Raises StartError.
     """
@@ -49,7 +49,7 @@ async def _serve(config: WorkerConfig, form: Format, logger: BoundLogger) -> int
 async def serve_until_asked(
     config: WorkerConfig, work: Callable[[Server, anyio.Event], Awaitable[None]], logger: BoundLogger
 ) -> None:
-    """Serve while `work` runs, which is given the event of the first SIGINT or SIGTERM; the second ends the process.
+    """Serve while `work` runs, which is given the event of the first SIGINT, SIGTERM or SIGHUP; the second ends the process.
 
     A signal before the server is ready ends its start. Raises StartError.
     """
@@ -73,15 +73,23 @@ async def _listen(
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*_asking()) as signals:
         task_status.started()
         first = True
-        async for _ in signals:
+        async for number in signals:
+            if not first and number == signal.SIGHUP:
+                continue  # a terminal that goes away may say so twice
             if not first:
                 logger.warning("Ending at once.")
                 os._exit(_AT_ONCE)
             first = False
             stop()
+
+
+def _asking() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask for an end; a hangup is one, unless nohup or the like has it ignored."""
+    asking = (signal.SIGINT, signal.SIGTERM)
+    return asking if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asking, signal.SIGHUP)
 
 
 def _stopping(config: WorkerConfig) -> str:

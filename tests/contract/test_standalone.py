@@ -72,6 +72,16 @@ def test_functions_and_messages_are_there_again(tmp_path: Path, number: signal.S
             pass
 
 
+def test_a_hangup_ends_a_worker_in_order(tmp_path: Path) -> None:
+    """As SIGTERM does: the terminal went away, and what runs is brought to its end."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests by nohup has it ignored
+    try:
+        with standalone(tmp_path / "data") as worker:
+            assert worker.stop(signal.SIGHUP) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_two_workers_can_not_own_one_directory(tmp_path: Path) -> None:
     """The second one is refused, and told who owns the directory."""
     with standalone(tmp_path / "data") as worker:

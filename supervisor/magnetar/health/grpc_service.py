@@ -64,7 +64,7 @@ async def serve_health(service: HealthService, host: str, port: int) -> AsyncIte
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise AddressInUseError("healthPort", host, port) from error
+        raise AddressInUseError("healthPort (--health-port)", host, port) from error
     # A start that is cancelled leaves a server whose own task fails, and with which nothing ends; it takes no time.
     with anyio.CancelScope(shield=True):
         await server.start()
