@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import tracemalloc  # noqa: F401 - pytest asks it about garbage, also about what is found while it is half imported
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

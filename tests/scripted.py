@@ -51,8 +51,9 @@ class ScriptedInstance:
         self.dumps += 1
 
     async def notices(self) -> AsyncIterator[Notice]:
-        async for notice in self._receive:
-            yield notice
+        async with self._receive:
+            async for notice in self._receive:
+                yield notice
 
     def tell(self, notice: Notice) -> None:
         self._send.send_nowait(notice)
