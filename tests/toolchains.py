@@ -1,5 +1,6 @@
 """What contract tests build or fetch once: Java and Go functions, and Pulsar's Java instance."""
 
+import json
 import os
 import subprocess
 from functools import cache, partial
@@ -77,4 +78,8 @@ def go_examples() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _run("go", "build", "-o", str(folder / "exclaim"), "./exclaim", cwd=ROOT / "examples" / "go")
     _run("go", "build", "-o", str(folder / "impatient"), "./impatient", cwd=ROOT / "tests" / "go")
+    module, source = ROOT / "examples" / "go", ROOT / "tests" / "go" / "chatty" / "main.go"
+    overlay = folder / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": {str(module / "chatty" / "main.go"): str(source)}}))
+    _run("go", "build", "-overlay", str(overlay), "-o", str(folder / "chatty"), "./chatty", cwd=module)
     return folder

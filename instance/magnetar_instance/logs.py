@@ -8,6 +8,8 @@ import logging.handlers
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TextIO
@@ -21,13 +23,45 @@ _ROTATE_BYTES = 10 * 1024 * 1024
 _ROTATED_FILES = 5
 
 
+class _Seconds:
+    """Makes the text of a time, once for each second: records come in thousands of them."""
+
+    def __init__(self, form: Callable[[int], str]) -> None:
+        self._form = form
+        self._last = (-1, "")
+
+    def text(self, moment: float) -> str:
+        second, text = self._last
+        if second != int(moment):
+            second = int(moment)
+            text = self._form(second)
+            self._last = second, text
+        return text
+
+
+class PulsarLines(logging.Formatter):
+    """Makes a line of Pulsar's form of each record; its time has seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT, DATE_FORMAT)
+        self._seconds = _Seconds(lambda second: time.strftime(DATE_FORMAT, time.localtime(second)))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - logging's
+        """Return the time of a record."""
+        return self._seconds.text(record.created)
+
+
 class JsonLines(logging.Formatter):
     """Makes one JSON object of each record, on one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = _Seconds(lambda second: datetime.fromtimestamp(second, UTC).isoformat()[:-6])
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object; `exception` is there where the record has one."""
         fields: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{self._seconds.text(record.created)}.{int(record.created % 1 * 1000):03}+00:00",
             "level": record.levelname,
             "logger": record.name,
             "file": record.filename,
@@ -41,7 +75,7 @@ class JsonLines(logging.Formatter):
 
 def formatter(form: LogFormat = "text") -> logging.Formatter:
     """Return a formatter of Pulsar's record format, or of JSON lines."""
-    return JsonLines() if form == "json" else logging.Formatter(FORMAT, DATE_FORMAT)
+    return JsonLines() if form == "json" else PulsarLines()
 
 
 class LogFile(logging.Handler):
@@ -105,6 +139,13 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
+class _Partial(threading.local):
+    """What a thread has written of a line that has not ended: text, and behind it bytes."""
+
+    text = ""
+    data = b""
+
+
 class _Lines(io.RawIOBase):
     """Makes a record of each line that is written; lines of several threads don't mix."""
 
@@ -113,7 +154,7 @@ class _Lines(io.RawIOBase):
         self._logger = logger
         self._level = level
         self._descriptor = descriptor
-        self._partial = threading.local()
+        self._partial = _Partial()
 
     def writable(self) -> bool:
         return True
@@ -125,22 +166,53 @@ class _Lines(io.RawIOBase):
 
     def flush(self) -> None:
         """Log what was written of a line that has not ended."""
-        if getattr(self._partial, "text", b""):
-            self.write(b"\n")
+        if self._partial.text or self._partial.data:
+            self.add("\n")
 
     def write(self, data: bytes) -> int:  # type: ignore[override] # typing has no Buffer before 3.12
-        *lines, rest = (getattr(self._partial, "text", b"") + bytes(data)).split(b"\n")
-        self._partial.text = rest
-        for line in lines:
-            if line.strip():
-                self._logger.log(self._level, "%s", line.decode("utf-8", "replace").rstrip())
+        whole, end, rest = (self._partial.data + bytes(data)).rpartition(b"\n")
+        self._partial.data = b""
+        if end:
+            self.add((whole + end).decode("utf-8", "replace"))
+        self._partial.data = rest
         return len(data)
+
+    def add(self, text: str) -> None:
+        """Write text."""
+        partial = self._partial
+        if partial.data:
+            text, partial.data = partial.data.decode("utf-8", "replace") + text, b""
+        text = partial.text + text
+        if "\n" not in text:
+            partial.text = text
+            return
+        *lines, partial.text = text.split("\n")
+        for line in lines:
+            self._log(line.rstrip())
+
+    def _log(self, line: str) -> None:
+        """Log a line; where it was printed is not looked for, which would cost as much as all the rest."""
+        if line and self._logger.isEnabledFor(self._level):
+            self._logger.handle(
+                self._logger.makeRecord(self._logger.name, self._level, __file__, 0, "%s", (line,), None)
+            )
+
+
+class _Stream(io.TextIOWrapper):
+    """Gives text to `_Lines` as it is: `print` writes each of its values, and what stands between them, by itself."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__(lines, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[arg-type]
+        self._add = lines.add
+
+    def write(self, text: str) -> int:
+        self._add(text)
+        return len(text)
 
 
 def line_stream(logger: logging.Logger, level: int, descriptor: int | None) -> TextIO:
     """Return a stream in place of sys.stdout or sys.stderr that logs each line; `descriptor` is what it stands for."""
-    lines = _Lines(logger, level, descriptor)
-    return io.TextIOWrapper(lines, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+    return _Stream(_Lines(logger, level, descriptor))
 
 
 def set_up_process(path: Path | None, config: Path | None, level: str | None, *, supervised: bool) -> LogFile | None:
