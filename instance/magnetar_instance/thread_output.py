@@ -23,13 +23,23 @@ from magnetar_instance.logs import LogFile, LogFormat, line_stream
 _current: ContextVar["FunctionOutput | None"] = ContextVar("magnetar_function_output", default=None)
 
 
+class _Unregistered(logging.Logger):
+    """A logger that logging's registry does not know, so that nothing is left of it when it is no longer used.
+
+    The registry is what forgets, when a level is set, which levels were found to be enabled: so nothing is remembered here.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's
+        """Whether records of a level are taken."""
+        return level > self.manager.disable and level >= self.getEffectiveLevel()
+
+
 class FunctionOutput:
     """The log file of one thread function, and the logger that writes to it."""
 
     def __init__(self, path: Path, name: str, form: LogFormat = "text") -> None:
         self.file = LogFile(path, form)
-        self.logger = logging.Logger(name, logging.INFO)  # noqa: LOG001
-        """Unknown to logging's registry, so that nothing is left of it after `close`."""
+        self.logger: logging.Logger = _Unregistered(name, logging.INFO)
         self.logger.addHandler(self.file)
         self.stdout = line_stream(self.logger, logging.INFO, None)
         self.stderr = line_stream(self.logger, logging.ERROR, None)

@@ -92,3 +92,16 @@ def test_a_reopened_file_takes_what_comes_after(outputs: tuple[FunctionOutput, F
     output.logger.info("new")
     assert (tmp_path / "old.log").read_text().endswith(": old\n")
     assert path.read_text().endswith(": new\n")
+
+
+def test_a_level_that_is_set_counts_whatever_was_logged_before(
+    outputs: tuple[FunctionOutput, FunctionOutput], tmp_path: Path
+) -> None:
+    """What was dropped is logged from then on, and what was logged is dropped."""
+    logger = outputs[0].logger
+    for level, text in ((logging.INFO, "first"), (logging.DEBUG, "second"), (logging.WARNING, "third")):
+        logger.setLevel(level)
+        logger.debug("%s debug", text)
+        logger.info("%s info", text)
+    found = [line.split(": ", 1)[1] for line in (tmp_path / "a/a-0.log").read_text().splitlines()]
+    assert found == ["first info", "second debug", "second info"]
