@@ -1,6 +1,6 @@
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -227,7 +227,11 @@ async def test_a_full_disk_loses_nothing_that_was_receipted_and_heals(
                 raise OSError(28, "No space left on device")
             return real(descriptor, data)
 
+        def write_chunks(descriptor: int, chunks: Sequence[bytes]) -> int:
+            return write(descriptor, b"".join(chunks))
+
         monkeypatch.setattr(os, "write", write)
+        monkeypatch.setattr(os, "writev", write_chunks)
         told = Told()
         topic.publish([entry(10)], [1], told)
         await until(lambda: told.refusals)
@@ -386,3 +390,47 @@ async def test_the_gap_that_deleted_segments_leave_is_forgotten(tmp_path: Path) 
     async with Broker(tmp_path, SMALL) as broker:
         topic = broker.get(TOPIC)
         assert (topic.entries.first, topic.entries.end, topic.last()) == (1000, 1000, -1)
+
+
+@pytest.mark.parametrize("count", [1, 3, 700])
+async def test_chunks_are_written_whole_however_much_the_system_takes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Few large entries are handed over as they are, many small ones joined; a write that stops half way is gone on with."""
+    real, halves = os.write, 0
+
+    def write(descriptor: int, data: bytes | memoryview) -> int:
+        nonlocal halves
+        halves += 1
+        return real(descriptor, data[: -(-len(data) // 2)])
+
+    def write_chunks(descriptor: int, chunks: Sequence[bytes]) -> int:
+        return write(descriptor, b"".join(chunks))
+
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "writev", write_chunks)
+    async with Broker(tmp_path) as broker:
+        topic = broker.get_or_create(TOPIC)
+        told = Told()
+        topic.publish([entry(number) for number in range(count)], [1] * count, told)
+        await until(lambda: told.receipts)
+    assert halves > 1
+    async with Broker(tmp_path) as broker:
+        topic = broker.get(TOPIC)
+        assert [topic.message(number) for number in range(count)] == [entry(number) for number in range(count)]
+
+
+async def test_what_left_the_memory_is_read_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many segments the system is told to keep the newest two in memory, and entries of all of them are read."""
+    left: set[int] = set()
+    monkeypatch.setattr(os, "posix_fadvise", lambda descriptor, *_: left.add(os.fstat(descriptor).st_ino))
+    async with Broker(tmp_path, SMALL) as broker:
+        topic = broker.get_or_create(TOPIC)
+        topic.subscribe("s", durable=True, start=0)
+        for start in range(0, 400, 20):
+            await publish(topic, range(start, start + 20))
+        written = [path.stat().st_ino for path in segments(tmp_path)]
+        assert len(written) > 3
+        assert left >= set(written[:-2])
+        assert left.isdisjoint(written[-2:])
+        assert [topic.message(number) for number in range(400)] == [entry(number) for number in range(400)]
