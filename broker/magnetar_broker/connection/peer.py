@@ -14,7 +14,7 @@ from magnetar_broker.topics.consumer import Consumer, Delivery
 from magnetar_broker.topics.producers import Producer
 from magnetar_broker.topics.subscription import Subscription
 from magnetar_broker.topics.topic import Topic
-from magnetar_broker.wire.frames import FrameError, FrameReader, command_frame, message_frame_head
+from magnetar_broker.wire.frames import FrameError, FrameReader, command_frame, message_frame_head, parse_command
 from magnetar_broker.wire.proto import pulsar_api
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandSend
 
@@ -24,6 +24,7 @@ _HIGH_WATER = 512 * 1024
 _UNREAD_LIMIT = 8 * 1024 * 1024
 _PENDING_LIMIT = 32 * 1024 * 1024
 _NO_REQUEST = (1 << 64) - 1
+_SEND = BaseCommand.SEND
 
 Handler = Callable[["Peer", BaseCommand, bytes], None]
 
@@ -96,11 +97,12 @@ class Peer(asyncio.Protocol):
             self.close()
 
     def _take(self, data: bytes) -> None:
+        send = self._handlers[_SEND]
         try:
             for command_bytes, rest in self._reader.feed(data):
-                command = BaseCommand.FromString(command_bytes)
-                if command.type == BaseCommand.SEND and self.connected:
-                    self._handlers[BaseCommand.SEND](self, command, rest)
+                command = parse_command(command_bytes)
+                if command.type == _SEND and self.connected:
+                    send(self, command, rest)
                     continue
                 self.publish_gathered()
                 self._handle(command, rest)

@@ -4,7 +4,6 @@ import os
 import struct
 import time
 
-import crc32c
 from google.protobuf.message import DecodeError
 
 from magnetar_broker.broker import Broker
@@ -23,7 +22,7 @@ from magnetar_broker.errors import (
 from magnetar_broker.policies import EVICTION, EXCEPTION
 from magnetar_broker.topics.producers import Producer
 from magnetar_broker.topics.topic import Topic
-from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE, checksum_of, metadata_of
+from magnetar_broker.wire.frames import MAX_MESSAGE_SIZE, is_damaged, metadata_of
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, CommandProducer, CommandSend
 
 _BATCH_LIMIT = 1_000_000
@@ -130,8 +129,7 @@ def _demand_sound(request: CommandSend, entry: bytes) -> None:
         raise MetadataError(f"num_messages is {request.num_messages}; a batch has 1 to {_BATCH_LIMIT}")
     if len(entry) > MAX_MESSAGE_SIZE + 10 * 1024:
         raise NotAllowedError(f"Exceed maximum message size: {len(entry)} bytes; the limit is {MAX_MESSAGE_SIZE}")
-    checked = checksum_of(entry)
-    if checked is not None and crc32c.crc32c(checked[1]) != checked[0]:
+    if is_damaged(entry):
         raise ChecksumMismatchError("the message was damaged on its way: its checksum is wrong")
     try:
         metadata_of(entry)

@@ -5,7 +5,9 @@ consumers verify the checksum end to end.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import crc32c
 
 from magnetar_broker.wire.proto.pulsar_api import BaseCommand, MessageMetadata
 
@@ -15,7 +17,13 @@ _SIZES = struct.Struct(">II")
 _SIZE = struct.Struct(">I")
 _CHECKSUM_MAGIC = b"\x0e\x01"
 _CHECKSUM_HEAD = 6
+_WORTH_A_VIEW = 4096
 _DELIVERY_TIME_TAG = b"\x98\x01"
+
+
+# Looked up once: to find them in a class of protobuf takes a quarter of the time of a small command.
+parse_command: Callable[[bytes], BaseCommand] = BaseCommand.FromString
+_parse_metadata: Callable[[bytes], MessageMetadata] = MessageMetadata.FromString
 
 
 class FrameError(Exception):
@@ -85,7 +93,7 @@ def metadata_of(entry: bytes) -> MessageMetadata:
     """Parse the metadata of a stored entry; raises DecodeError or struct.error when it is none."""
     start = _metadata_start(entry)
     (size,) = _SIZE.unpack_from(entry, start)
-    return MessageMetadata.FromString(entry[start + 4 : start + 4 + size])
+    return _parse_metadata(entry[start + 4 : start + 4 + size])
 
 
 def may_have_delivery_time(entry: bytes) -> bool:
@@ -106,9 +114,12 @@ def _metadata_start(entry: bytes) -> int:
     return _CHECKSUM_HEAD if entry[:2] == _CHECKSUM_MAGIC else 0
 
 
-def checksum_of(entry: bytes) -> tuple[int, bytes] | None:
-    """Return the CRC32C that the producer sent and the bytes that it covers, or None when it sent none."""
-    if entry[:2] != _CHECKSUM_MAGIC:
-        return None
-    (checksum,) = _SIZE.unpack_from(entry, 2)
-    return checksum, entry[_CHECKSUM_HEAD:]
+def is_damaged(entry: bytes) -> bool:
+    """Whether the producer sent a CRC32C and it is not that of the bytes behind it."""
+    if not entry.startswith(_CHECKSUM_MAGIC):
+        return False
+    checksum: int = _SIZE.unpack_from(entry, 2)[0]
+    # Copying a small entry costs less than a view of it.
+    covered = entry[_CHECKSUM_HEAD:] if len(entry) < _WORTH_A_VIEW else memoryview(entry)[_CHECKSUM_HEAD:]
+    found: int = crc32c.crc32c(covered)
+    return found != checksum
