@@ -164,9 +164,15 @@ def _unknown(layers: Layers) -> list[str]:
     """Name keys that nothing reads; Pulsar accepts them, so do we."""
     known = set(WorkerConfig.aliases().values()) - NOT_KEYS
     top = [(key,) for key in layers.values if key not in known]
-    sentences = [unknown_key(layers.at(path), path[0], known) for path in top]
     models: list[type[Keys]] = [*RUNTIME_CONFIGS.values(), MemoryLimit]
     settings = {alias for model in models for alias in model.aliases().values()}
+    blocks = dict.fromkeys(settings, SETTINGS_KEY) | dict.fromkeys(MagnetarConfig.aliases().values(), "magnetar")
+    sentences = [
+        f"{layers.at((key,))}unknown key {key!r} here; it belongs under {blocks[key]}"
+        if key in blocks
+        else unknown_key(layers.at((key,)), key, known)
+        for (key,) in top
+    ]
     for key, block in _settings_blocks(layers):
         strangers = [str(each) for each in block if each not in settings]
         sentences += [unknown_key(f"{layers.at((key, each))}{key}: ", each, settings) for each in strangers]

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from magnetar.cli.doctor.findings import Verdict
 from magnetar.cli.doctor.host import look_at_client, look_at_interpreter, look_at_kernel, look_at_limits
-from magnetar.cli.doctor.settings import look_at_directories, look_at_java_instance, look_at_ports, look_at_pulsar
+from magnetar.cli.doctor.settings import (
+    look_at_directories,
+    look_at_java_instance,
+    look_at_ports,
+    look_at_pulsar,
+    look_at_space,
+)
 from magnetar.cli.functions.config import read_given
 from magnetar.cli.functions.options import FunctionOptions
 from magnetar.cli.main import main
@@ -115,6 +121,18 @@ def test_directories_are_judged_by_the_nearest_that_is_there(tmp_path: Path) -> 
     assert {found[each] for each in ("magnetar.dataDirectory", "downloadDirectory", "logDirectory")} == {Verdict.OK}
     (tmp_path / "logs").write_text("a file")
     assert verdicts(config_on(tmp_path))["logDirectory"] is Verdict.FAILURE
+
+
+def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
+    """Each directory with what is left for it, and nothing where there is room."""
+    found = list(look_at_space(config_on(tmp_path), least=2**62))
+    assert [each.what.removeprefix("space of ") for each in found] == [
+        "magnetar.dataDirectory",
+        "downloadDirectory",
+        "logDirectory",
+    ]
+    assert all(each.verdict is Verdict.WARNING and "MiB are left" in each.detail for each in found)
+    assert list(look_at_space(config_on(tmp_path), least=0)) == []
 
 
 def test_the_owner_of_the_data_is_told_while_it_runs(tmp_path: Path) -> None:

@@ -92,9 +92,12 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
 
 def test_unknown_keys_outside_our_block_are_accepted_with_a_warning(tmp_path: Path) -> None:
     """As Pulsar, unknown keys are accepted; a warning names the nearest known one."""
-    config = load_config(write(tmp_path, "workerProt: 1\nfunctionRuntimeFactoryConfigs: {logDirectry: x}\n"))
+    text = "workerProt: 1\nfunctionRuntimeFactoryConfigs: {logDirectry: x}\nlogDirectory: x\nsurviveFor: 3\n"
+    config = load_config(write(tmp_path, text))
     assert config.warnings == (
         "functions_worker.yml:1: unknown key 'workerProt'; did you mean 'workerPort'?",
+        "functions_worker.yml:3: unknown key 'logDirectory' here; it belongs under functionRuntimeFactoryConfigs",
+        "functions_worker.yml:4: unknown key 'surviveFor' here; it belongs under magnetar",
         (
             "functions_worker.yml:2: functionRuntimeFactoryConfigs: "
             "unknown key 'logDirectry'; did you mean 'logDirectory'?"

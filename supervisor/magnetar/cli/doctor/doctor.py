@@ -64,6 +64,7 @@ def _look_at_config(conf: Path | None, data_dir: Path | None, *, end_strays: boo
         look_at_java_instance,
         look_at_ports,
         look_at_pulsar,
+        look_at_space,
     )
     from magnetar.cli.doctor.strays import look_at_strays  # noqa: PLC0415
     from magnetar.config import ConfigError, load_config  # noqa: PLC0415
@@ -84,4 +85,5 @@ def _look_at_config(conf: Path | None, data_dir: Path | None, *, end_strays: boo
     yield from look_at_ports(config)
     yield from look_at_security(config)
     yield from look_at_directories(config)
+    yield from look_at_space(config)
     yield from look_at_pulsar(config)

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOCK = "worker.lock"
 _PATIENCE = 3
+_LEAST_SPACE = 256 * 2**20
 
 
 def look_at_ports(config: "WorkerConfig") -> Iterator[Finding]:
@@ -78,6 +80,26 @@ def look_at_directories(config: "WorkerConfig") -> Iterator[Finding]:
     yield _writable("logDirectory", config.process_runtime.log_directory)
 
 
+def look_at_space(config: "WorkerConfig", least: int = _LEAST_SPACE) -> Iterator[Finding]:
+    """Judge the space that is left where a config keeps data, packages and logs: without any, log lines are lost."""
+    for setting, directory in (
+        ("magnetar.dataDirectory", config.magnetar.data_directory),
+        ("downloadDirectory", config.download_directory),
+        ("logDirectory", config.process_runtime.log_directory),
+    ):
+        try:
+            free = shutil.disk_usage(_nearest(directory)).free
+        except OSError:
+            continue  # that it can't be reached is told of the directory itself
+        if free < least:
+            yield Finding(
+                f"space of {setting}",
+                Verdict.WARNING,
+                f"{directory}: {free >> 20} MiB are left",
+                "make room: without any, log lines are lost, and messages and packages are refused",
+            )
+
+
 def _look_at_data(directory: Path) -> Finding:
     lock = directory / _LOCK
     if not lock.exists():
@@ -97,15 +119,21 @@ def _look_at_data(directory: Path) -> Finding:
 
 def _writable(setting: str, directory: Path) -> Finding:
     """Judge a directory, or where there is none the nearest parent, in which it would be made."""
-    nearest = directory.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
+    nearest = _nearest(directory)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return Finding(
             setting, Verdict.FAILURE, f"{nearest} can't be written", "choose another, or let this user write it"
         )
     made = "" if nearest == directory.absolute() else " (would be made)"
     return Finding(setting, Verdict.OK, f"{directory}{made}")
+
+
+def _nearest(directory: Path) -> Path:
+    """Return a directory, or the nearest parent that is there."""
+    nearest = directory.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    return nearest
 
 
 def look_at_java_instance(config: "WorkerConfig") -> Finding:
