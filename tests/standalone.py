@@ -105,6 +105,14 @@ class Standalone:
         parts = {"functionConfig": (None, json.dumps(whole), "application/json"), "data": (file, code.encode())}
         return self.http.post(f"/admin/v3/functions/public/default/{name}", files=parts)
 
+    def update(self, name: str, config: Mapping[str, Any], file: str = "", content: bytes = b"") -> None:
+        """Update a function in public/default, its package too where a file is named."""
+        parts: dict[str, Any] = {"functionConfig": (None, json.dumps(config), "application/json")}
+        if file:
+            parts["data"] = (file, content)
+        answer = self.http.put(f"/admin/v3/functions/public/default/{name}", files=parts, timeout=_PATIENCE)
+        assert answer.status_code == 204, answer.text
+
     def instances(self) -> list[dict[str, Any]]:
         """Return what the worker says of its instances."""
         found: list[dict[str, Any]] = self.http.get("/magnetar/v1/instances").raise_for_status().json()

@@ -32,7 +32,7 @@ from magnetar.health.worker_metrics import WorkerFigures, worker_text
 from magnetar.jitter import spread
 from magnetar.log_files.rotator import LogRotator
 from magnetar.logs import worker_logger
-from magnetar.model.names import name_of
+from magnetar.model.names import name_of, parse_fqfn
 from magnetar.packages.environments import Environments
 from magnetar.packages.store import PackageStore
 from magnetar.processes.launcher import Launcher
@@ -44,6 +44,8 @@ from magnetar.runtimes.process.runtime import ProcessRuntime
 from magnetar.runtimes.thread.runtime import ThreadRuntime
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired, desired_here
+from magnetar.supervision.refusal import Refusal
+from magnetar.supervision.rollouts import OtherWorkers, Rollouts
 from magnetar.supervision.supervisor import Supervisor
 from magnetar.tasks import ServingTasks
 
@@ -213,6 +215,7 @@ class Worker:
             stop_grace=self.config.magnetar.stop_grace,
             start_timeout=self.config.magnetar.start_timeout,
             external=external,
+            rollouts=Rollouts(OtherWorkers(self.coordination.turn, self._refusal_elsewhere)),
             assigned=lambda fqiid: fqiid in self.coordination.assignments,
             starts=anyio.CapacityLimiter(_STARTS_PER_CORE * (os.cpu_count() or 1)),
             health=worker_settings.health_policy(self.config),
@@ -228,6 +231,9 @@ class Worker:
 
     async def _removed(self, removed: Desired) -> None:
         await self.functions.clean_up(removed)
+
+    async def _refusal_elsewhere(self, fqfn: str, fingerprint: str) -> Refusal | None:
+        return await self.functions.refusal_elsewhere(parse_fqfn(fqfn), fingerprint)
 
     async def _follow(self) -> None:
         """Run what is assigned here, and take up every change."""

@@ -24,12 +24,6 @@ def function(version: int) -> str:
     return CODE.replace("VERSION", str(version))
 
 
-def update(worker: WorkerProcess, code: str) -> None:
-    parts = {"functionConfig": (None, "{}", "application/json"), "data": ("function.py", code.encode())}
-    answer = worker.http.put("/admin/v3/functions/public/default/f", files=parts)
-    assert answer.status_code == 204, answer.text
-
-
 def pids(worker: WorkerProcess) -> dict[str, int]:
     return {name: each["pid"] for name, each in running(worker, 2).items()}
 
@@ -63,10 +57,10 @@ def test_instances_outlive_their_worker_and_are_updated(real_pulsar: Addresses, 
         after = running(worker, 2)
         assert {name: each["pid"] for name, each in after.items()} == before
         assert not any(each["restarts"] for each in after.values())
-        update(worker, function(1))
+        worker.update("f", {}, "function.py", function(1).encode())
         until(lambda: not set(pids(worker).values()) & set(before.values()), "the update is not made")
         now = pids(worker)
-        update(worker, "import nowhere_at_all\n" + function(2))
+        worker.update("f", {}, "function.py", ("import nowhere_at_all\n" + function(2)).encode())
         until(
             lambda: all("could not be made" in (each["reason"] or "") for each in worker.instances()), "it is not told"
         )

@@ -25,12 +25,6 @@ def function(version: int | str) -> str:
     return CODE.replace("VERSION", str(version))
 
 
-def update(worker: Standalone, code: str) -> None:
-    parts = {"functionConfig": (None, "{}", "application/json"), "data": ("function.py", code.encode())}
-    answer = worker.http.put("/admin/v3/functions/public/default/f", files=parts)
-    assert answer.status_code == 204, answer.text
-
-
 @contextmanager
 def numbered(client: pulsar.Client, topic: str) -> Iterator[list[int]]:
     """Send numbers with keys until the context is left; the list has the one that was sent last."""
@@ -94,9 +88,9 @@ def test_updates_under_load_lose_nothing_and_keep_the_order(tmp_path: Path, orde
         consumer = worker.client.subscribe("f-out", "test")
         with numbered(worker.client, "f-in") as last:
             for version in (1, 2):
-                update(worker, function(version))
+                worker.update("f", {}, "function.py", function(version).encode())
                 now = until_updated(worker, now)
-            update(worker, "import nowhere_at_all\n" + function(3))
+            worker.update("f", {}, "function.py", ("import nowhere_at_all\n" + function(3)).encode())
             until(
                 lambda: all("could not be made" in (each["reason"] or "") for each in worker.instances()),
                 "nothing is said of the failure",

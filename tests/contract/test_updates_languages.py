@@ -1,11 +1,10 @@
 """Updates that can't be made of functions in every language: the version before goes on, under the next worker as well."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mixed import DEADLINE, PYTHON, create_in, eventually, exchange, instance_of, path, update_ending, wait_phase
+from mixed import DEADLINE, PYTHON, create_in, eventually, exchange, instance_of, update_ending, wait_phase
 from requirements import requires
 from standalone import Standalone, standalone, until
 from surviving import kill
@@ -13,14 +12,6 @@ from toolchains import CACHE, java_installation
 
 pytestmark = pytest.mark.timeout(300)
 FALSE = Path("/bin/false")
-
-
-def update(worker: Standalone, name: str, config: dict[str, Any], file: str = "", content: bytes = b"") -> None:
-    parts: dict[str, Any] = {"functionConfig": (None, json.dumps(config), "application/json")}
-    if file:
-        parts["data"] = (file, content)
-    answer = worker.http.put(path(name), files=parts, timeout=DEADLINE)
-    assert answer.status_code == 204, answer.text
 
 
 def until_come_back(worker: Standalone, name: str) -> dict[str, Any]:
@@ -73,7 +64,7 @@ def test_a_go_function_comes_back_to_the_version_before(tmp_path: Path) -> None:
     with standalone(tmp_path / "data") as worker:
         name = create_in(worker, "go")
         wait_phase(worker, name, "running")
-        update(worker, name, {}, "exclaim", FALSE.read_bytes())
+        worker.update(name, {}, "exclaim", FALSE.read_bytes())
         check_that_it_comes_back(worker, name)
 
 
@@ -86,7 +77,7 @@ def test_a_java_function_comes_back_to_the_version_before(tmp_path: Path, monkey
     with standalone(tmp_path / "data") as worker:
         name = create_in(worker, "java")
         wait_phase(worker, name, "running")
-        update(worker, name, {"runtimeFlags": "-XX:+NoSuchFlagAtAll"})
+        worker.update(name, {"runtimeFlags": "-XX:+NoSuchFlagAtAll"})
         check_that_it_comes_back(worker, name)
         assert "NoSuchFlagAtAll" in instance_of(worker, name)["reason"]  # type: ignore[index]
 
@@ -96,10 +87,10 @@ def test_a_python_function_goes_on_under_the_next_worker(tmp_path: Path) -> None
     with standalone(tmp_path / "data") as worker:
         name = create_in(worker, "python")
         wait_phase(worker, name, "running")
-        update(worker, name, {}, "exclaim.py", b"import nowhere_at_all\n" + PYTHON.encode())
+        worker.update(name, {}, "exclaim.py", b"import nowhere_at_all\n" + PYTHON.encode())
         check_that_it_comes_back(worker, name)
         assert list((worker.data / "updates").iterdir())
-        update(worker, name, {}, "exclaim.py", PYTHON.encode())
+        worker.update(name, {}, "exclaim.py", PYTHON.encode())
         until(lambda: not instance_of(worker, name)["reason"], "the good update is not made")  # type: ignore[index]
         update_ending(worker, name, "!!")
         until(lambda: exchange(worker, name, "c", count=1) == ["c!!"], "the next update is not made")

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pulsar
 import pytest
-import yaml
 from magnetar_broker.testing import RunningBroker, running_broker
 from standalone import WorkerProcess
 from wheels import index, wheel
+from workers import config, worker
 
 ECHO = "def process(input):\n    return input\n"
 
@@ -28,33 +28,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def config(tmp_path: Path, name: str, service_url: str, admin_url: str, **keys: object) -> Path:
-    """A functions_worker.yml as an operator writes it."""
-    own = {"healthPort": 0, "metricsPort": 0, "bindAddress": "127.0.0.1", "dataDirectory": str(tmp_path / name)}
-    keys = {
-        "workerId": name,
-        "workerHostname": "127.0.0.1",
-        "workerPort": 0,
-        "pulsarServiceUrl": service_url,
-        "pulsarWebServiceUrl": admin_url,
-        "functionRuntimeFactoryClassName": "org.apache.pulsar.functions.runtime.process.ProcessRuntimeFactory",
-        "functionRuntimeFactoryConfigs": {"logDirectory": str(tmp_path / "logs")},
-        "downloadDirectory": str(tmp_path / name / "downloads"),
-        "failureCheckFreqMs": 500,
-        "rescheduleTimeoutMs": 500,
-        **keys,
-        "magnetar": own | dict(keys.get("magnetar") or {}),  # type: ignore[call-overload]
-    }
-    file = tmp_path / f"{name}.yml"
-    file.write_text(yaml.safe_dump(keys))
-    return file
-
-
-def worker(tmp_path: Path, name: str, broker: RunningBroker, **keys: object) -> WorkerProcess:
-    file = config(tmp_path, name, broker.service_url, broker.admin_url, **keys)
-    return WorkerProcess(tmp_path / name, str(file))
 
 
 def test_it_runs_functions_on_a_broker_that_is_there(tmp_path: Path, broker: RunningBroker) -> None:

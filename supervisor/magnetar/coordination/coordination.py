@@ -1,6 +1,6 @@
 """One worker's part in the fleet, from taking part to leaving."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from magnetar.coordination.placing import AssignmentView, FunctionView
 from magnetar.coordination.settings import CoordinationSettings
 from magnetar.coordination.tables import accepts, with_assignments, with_functions
 from magnetar.coordination.term import Term
+from magnetar.coordination.turns import Turns
 from magnetar.coordination.view import TopicForm, TopicView
 from magnetar.errors import NotReadyError, OutOfDateError
 from magnetar.logs import worker_logger
@@ -60,6 +61,7 @@ class PulsarCoordination:
         self._candidacy = Candidacy(
             settings, admin, client, self._fleet, self._functions, self._assignments, self._changes, logger
         )
+        self._turns = Turns(settings, admin, client, lambda: self.assignments, logger)
         self._entered = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -69,6 +71,7 @@ class PulsarCoordination:
             tasks = await stack.enter_async_context(ServingTasks())
             tasks.group.start_soon(self._candidacy.run, name="leadership of the fleet")
             await self._candidacy.settled.wait()
+            await stack.enter_async_context(self._turns)
             self._entered = stack.pop_all()
         return self
 
@@ -119,6 +122,13 @@ class PulsarCoordination:
     async def delete(self, metadata: FunctionMetaData) -> None:
         """Delete a function through the leader; `metadata.version` must be above the current one. Raises as `write`."""
         await self._change(metadata, delete=True)
+
+    async def turn(self, fqiid: str, waiting: Callable[[str], None]) -> Callable[[], None]:
+        """Wait until no other worker replaces an instance of the same function; what is returned lets the next one.
+
+        `waiting` is told what is waited for. One that keeps the turn for too long is waited for no longer.
+        """
+        return await self._turns.take(fqiid, waiting)
 
     async def rebalance(self) -> None:
         """Move instances until no worker has two more than another. Raises as `Coordination.rebalance` does."""

@@ -16,7 +16,8 @@ class CoordinationSettings:
 
     `port` is the one that other workers reach this one at. 0 turns `rebalance_interval` and `compaction_interval` off.
     `externally_managed` says which functions get one assignment for all their instances.
-    `start_patience` is how long a broker that is not there yet is waited for, `write_patience` how long a leader is.
+    `start_patience` is how long a broker that is not there yet is waited for, `write_patience` how long a leader is,
+    `turn_patience` how long another worker is that replaces an instance.
     """
 
     worker_id: str
@@ -36,6 +37,7 @@ class CoordinationSettings:
     start_patience: float = 60
     write_patience: float = 5
     poll_interval: float = 1
+    turn_patience: float = 350
 
     def __post_init__(self) -> None:
         for setting, value in (("workerId", self.worker_id), ("workerHostname", self.hostname)):

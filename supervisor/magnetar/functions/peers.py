@@ -16,6 +16,7 @@ from magnetar.errors import NotReadyError, OutOfDateError
 from magnetar.model.names import FunctionName, name_of
 from magnetar.model.stats import FunctionInstanceStatsData
 from magnetar.model.status import FunctionInstanceStatusData
+from magnetar.supervision.refusal import Refusal
 
 _ANONYMOUS = BrokerCredentials()
 _FUNCTIONS = "/admin/v3/functions"
@@ -62,6 +63,18 @@ class Peers:
         """Set the level of an instance's log. Raises ConnectionError when it was not set."""
         asked = {"instance": instance_id, "level": level, **({} if seconds is None else {"seconds": seconds})}
         await self._ask("PUT", worker, f"/magnetar/v1/loglevel/{_path(name)}?{urlencode(asked)}")
+
+    async def refusal(self, worker: WorkerInfo, name: FunctionName) -> Refusal | None:
+        """Ask which version of a function is not tried there. Raises ConnectionError without an answer.
+
+        Pulsar's own worker does not know the question, and knows of none.
+        """
+        try:
+            told = (await self._ask("GET", worker, f"/magnetar/v1/updates/{_path(name)}/failed")).json()
+            found = [Refusal(each["fingerprint"], each["reason"], each["instance"], each["workerId"]) for each in told]
+        except (ValueError, TypeError, KeyError):
+            raise ConnectionError(f"worker {worker.worker_id} answered something else") from None
+        return found[0] if found else None
 
     async def log(
         self, worker: WorkerInfo, name: FunctionName, instance_id: int, tail: int, wanted: Mapping[str, str]

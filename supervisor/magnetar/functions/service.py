@@ -11,6 +11,7 @@ from magnetar.functions import (
     log_level,
     owners,
     plan,
+    refusals,
     remove,
     restart,
     stats,
@@ -41,6 +42,7 @@ from magnetar.pulsar_client import PulsarClient
 from magnetar.runtimes.base import ExternalRuntime, FunctionSpec, function_of
 from magnetar.supervision.base import LocalInstances
 from magnetar.supervision.desired import Desired
+from magnetar.supervision.refusal import Refusal
 
 
 class FunctionsService:
@@ -77,6 +79,15 @@ class FunctionsService:
     async def owners_elsewhere(self, name: FunctionName) -> dict[int, WorkerInfo]:
         """Return the living workers that have instances of a function, this one left out."""
         return await owners.elsewhere(self._context, name)
+
+    def refusal(self, name: FunctionName) -> Refusal | None:
+        """Return the version of a function that this worker does not try. Raises UnknownFunctionError."""
+        self.any_metadata(name)
+        return self._context.instances.refusal(name.fqfn)
+
+    async def refusal_elsewhere(self, name: FunctionName, fingerprint: str) -> Refusal | None:
+        """Return why a version is not to be tried, as far as the function's other workers know."""
+        return await refusals.refusal_elsewhere(self._context, name, fingerprint)
 
     async def set_log_level(
         self, name: FunctionName, instance_id: int | None, level: str, seconds: float | None

@@ -57,6 +57,18 @@ class Consumer:
             self._closed = True
             await self._lanes.closing(self._official.close)
 
+    async def unsubscribe(self) -> None:
+        """Close, and have the broker forget the subscription; within bounds, and also when cancelled."""
+        if not self._closed:
+            self._closed = True
+            await self._lanes.closing(self._unsubscribe)
+
+    def _unsubscribe(self) -> None:
+        try:
+            self._official.unsubscribe()
+        finally:
+            self._official.close()
+
     def _receive(self) -> None:
         with self._receiving:
             if not self._received:

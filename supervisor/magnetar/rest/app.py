@@ -26,6 +26,7 @@ from magnetar.rest.v1.log_level import log_level_router
 from magnetar.rest.v1.logs import logs_router
 from magnetar.rest.v1.manifests import manifests_router
 from magnetar.rest.v1.plan import plan_router
+from magnetar.rest.v1.updates import updates_router
 from magnetar.rest.worker_v2 import worker_router
 
 __all__ = ["BrokerProxy", "RestContext", "RestSettings", "build_app"]
@@ -71,6 +72,7 @@ def build_app(context: RestContext) -> FastAPI:
         plan_router(context),
         manifests_router(context),
         log_level_router(context),
+        updates_router(context),
     ):
         app.include_router(router, dependencies=[Depends(ready)])
     app.include_router(root_router(context))

@@ -8,6 +8,7 @@ from magnetar_instance.proto.control import FunctionStatus, MetricsData
 
 from magnetar.lifecycle import Phase
 from magnetar.supervision.events import InstanceEvent
+from magnetar.supervision.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class LocalInstances(Protocol):
 
     def events(self, fqiid: str, since: int = 0) -> list[InstanceEvent]:
         """Return an instance's last events with a number above `since`, oldest first; none of one that is unknown."""
+
+    def refusal(self, fqfn: str) -> Refusal | None:
+        """Return the version of a function that this worker does not try, for it failed here or elsewhere."""
 
     async def status(self, fqiid: str) -> FunctionStatus:
         """Ask a running instance (5 s at most). Raises ConnectionError when it is not running or does not answer."""

@@ -17,9 +17,10 @@ from magnetar.supervision.events import InstanceEvent, log_event
 from magnetar.supervision.finding import Finding
 from magnetar.supervision.life import Life
 from magnetar.supervision.record import Record
+from magnetar.supervision.refusal import OLD_GOES_ON, Refusal
 from magnetar.supervision.restarts import Restarts, described
 from magnetar.supervision.successor import Begun, prepared
-from magnetar.supervision.versions import OLD_GOES_ON, Versions
+from magnetar.supervision.versions import Versions
 from magnetar.tasks import unless
 
 
@@ -42,12 +43,15 @@ class SupervisedInstance:
         self._restarting = False
         self._survivor: Survivor | None = None
         self._successor: Begun | None = None
+        self._preparing = False
         self._replacing = False
         told = partial(log_event, self._log)
         self.record = Record(desired.fqfn, desired.instance_id, context.worker_id, changed, told)
-        self._versions = Versions(desired, context.rejected_versions, context.hold)
+        self._versions = Versions(desired, context.rejected_versions, context.hold, context.worker_id)
         self._finding = Finding(context, self.record, self._log)
         self._restarts = Restarts(self.record, context.policy, self._log)
+        if self._versions.rejected is not None:
+            self._turn.halt(self._versions.rejected)
 
     @property
     def desired(self) -> Desired | None:
@@ -118,7 +122,7 @@ class SupervisedInstance:
         self._finding.begin_anew()
         rejected = self._versions.rejected
         if rejected is not None and self._versions.rejects(self._last):
-            self.record.remark(rejected.remark)
+            self._remark(rejected)
 
     async def _stay_stopped(self) -> None:
         await self._end_others()
@@ -190,9 +194,15 @@ class SupervisedInstance:
 
     def _prove(self, version: Desired) -> None:
         """Note that a version got ready; it is what a failed update comes back to."""
-        self._versions.prove(version)
+        if self._versions.prove(version):
+            self._turn.forgive()
         self._restarts.begin_anew()
-        self._turn.end()
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        """Let the next instance be updated, unless this one is still at it."""
+        if not self._preparing and self.record.phase is not Phase.STARTING:
+            self._turn.end()
 
     async def _begin(self, version: Desired) -> Begun | None:
         """Begin an instance, or take up one that was begun; None when something else is wished meanwhile."""
@@ -243,29 +253,43 @@ class SupervisedInstance:
     async def _replace(self) -> bool:
         """Make an update ready to take over; False when it was rejected, and what runs is to run on."""
         wanted = self._desired or self._last
-        failures, done = 0, False
+        failures, self._preparing = 0, True
+        try:
+            while (problem := await self._try_to_prepare(wanted)) is not None:
+                self._turn.end_elsewhere()
+                failures += 1
+                self.record.remark(f"an update is tried again soon, and {OLD_GOES_ON}: {problem}")
+                # The timer `restart`.
+                await anyio.sleep(after_refusal(self._context.policy, failures, chance=random.random()))  # noqa: S311
+        finally:
+            self._preparing = False
+            if not self._replacing:
+                self._end_turn()
+        return self._replacing
+
+    async def _try_to_prepare(self, wanted: Desired) -> Exception | None:
+        """Prepare an update, or reject it; returns what came in the way and may pass.
+
+        What may take long, such as an environment that is installed, comes before other workers are kept waiting.
+        """
         try:
             await self._turn.take()
-            while not done:
-                if halted := self._turn.halted(wanted.fingerprint):
-                    self._reject(wanted, f"it was not tried, for it failed with another instance: {halted}")
-                    return False
-                try:
-                    await self._prepare(wanted)
-                    done = True
-                except RefusedError as refused:
-                    self._reject(wanted, str(refused))
-                    return False
-                except (RequestError, OSError, RuntimeStartError) as problem:
-                    failures += 1
-                    self.record.remark(f"an update is tried again soon, and {OLD_GOES_ON}: {problem}")
-                    # The timer `restart`.
-                    await anyio.sleep(after_refusal(self._context.policy, failures, chance=random.random()))  # noqa: S311
-        finally:
-            if not done:
-                self._turn.end()
+            refusal = self._turn.halted(wanted.fingerprint)
+            if refusal is None:
+                await self._finding.find(wanted)
+                await self._turn.take_everywhere(wanted.fqiid, self.record.remark)
+                refusal = await self._turn.halted_anywhere(wanted.fingerprint)
+            if refusal is not None:
+                self._heed(refusal)
+                return None
+            await self._prepare(wanted)
+        except RefusedError as refused:
+            self._reject(wanted, str(refused))
+            return None
+        except (RequestError, OSError, RuntimeStartError) as problem:
+            return problem
         self._replacing = True
-        return True
+        return None
 
     async def _prepare(self, wanted: Desired) -> None:
         """Prepare the successor; where those of its kind can't wait, its package is on this host at least."""
@@ -273,11 +297,20 @@ class SupervisedInstance:
         self._successor = await prepared(self._context, runtime, spec)
 
     def _reject(self, version: Desired, reason: str) -> None:
-        rejected = self._versions.reject(version, reason)
-        self._turn.halt(version.fingerprint, reason.partition("\n")[0])
-        self._turn.end()
-        self.record.remark(rejected.remark)
-        self._log.error("The update could not be made; the version before runs on.", reason=reason)
+        refusal = Refusal(version.fingerprint, reason, version.fqiid, self._context.worker_id)
+        self._turn.halt(refusal)
+        self._heed(refusal)
+
+    def _heed(self, refusal: Refusal) -> None:
+        """Have the version before run on, whoever found that this one can't."""
+        self._versions.reject(refusal)
+        self._remark(refusal)
+        found = {"reason": refusal.reason, "found_with": refusal.fqiid, "found_by": refusal.worker}
+        self._log.error("The update could not be made; the version before runs on.", **found)
+        self._end_turn()
+
+    def _remark(self, refusal: Refusal) -> None:
+        self.record.remark(refusal.remark(self._last.fqiid, self._context.worker_id))
 
     # After its end.
 

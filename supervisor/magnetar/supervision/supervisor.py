@@ -18,6 +18,7 @@ from magnetar.supervision.desired import Desired, plan
 from magnetar.supervision.events import InstanceEvent
 from magnetar.supervision.function import SupervisedFunction
 from magnetar.supervision.instance import SupervisedInstance
+from magnetar.supervision.refusal import Refusal
 from magnetar.tasks import ServingTasks
 
 _LONG = 2.0
@@ -132,6 +133,10 @@ class Supervisor:
         """Return an instance's last events; those of a function that something else keeps alive are not told here."""
         instance = self._instances.get(fqiid)
         return instance.events(since) if isinstance(instance, SupervisedInstance) else []
+
+    def refusal(self, fqfn: str) -> Refusal | None:
+        """Return the version of a function that is not tried here."""
+        return self._context.rollouts.refusal(fqfn)
 
     def _whole(self, fqiid: str) -> SupervisedFunction | None:
         """Return the function that an instance belongs to, where functions are supervised as a whole."""

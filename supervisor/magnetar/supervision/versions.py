@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,22 +12,9 @@ from magnetar_instance.proto.function import FunctionMetaData, PackageLocationMe
 
 from magnetar.processes.identity import read_record, write_private
 from magnetar.supervision.desired import Desired
+from magnetar.supervision.refusal import Refusal
 
 Hold = Callable[[PackageLocationMetaData], Callable[[], None]]
-OLD_GOES_ON = "the version before runs on"
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A version that could not be run, by its fingerprint, and why."""
-
-    fingerprint: str
-    reason: str
-
-    @property
-    def remark(self) -> str:
-        """What status says of it."""
-        return f"the update could not be made, and {OLD_GOES_ON}: {self.reason}"
 
 
 class Versions:
@@ -38,15 +24,16 @@ class Versions:
     this host goes on with them.
     """
 
-    def __init__(self, desired: Desired, directory: Path | None, hold: Hold) -> None:
+    def __init__(self, desired: Desired, directory: Path | None, hold: Hold, worker: str) -> None:
         self._hold = hold
+        self._worker = worker
         self._let_go: Callable[[], None] = lambda: None
         self._file = directory / f"{quote(desired.fqiid, safe='')}.json" if directory else None
         self.runs = ""
         """The fingerprint of the version that runs, or is about to."""
         self.proven: Desired | None = None
         """The version that was ready last."""
-        self.rejected: Rejected | None = None
+        self.rejected: Refusal | None = None
         if self._file is not None:
             self._recall(self._file, desired)
 
@@ -66,20 +53,21 @@ class Versions:
         """Whether there is another version to run instead of one that never got ready."""
         return self.proven is not None and self.proven.fingerprint != version.fingerprint
 
-    def prove(self, version: Desired) -> None:
-        """Note that a version got ready."""
+    def prove(self, version: Desired) -> bool:
+        """Note that a version got ready; returns whether it is a new one, for which what was rejected is forgiven."""
         if version.fingerprint != self.runs:
-            return
+            return False
+        is_new = self.proven is None or self.proven.fingerprint != version.fingerprint
         self._keep(version)
-        if self.rejected is not None and not self._is_written(version):
-            self._forget_file()
+        if is_new and self.rejected is not None:
+            self.forgive()
+        return is_new
 
-    def reject(self, version: Desired, reason: str) -> Rejected:
+    def reject(self, refusal: Refusal) -> None:
         """Note that a version is not to be tried again."""
-        self.rejected = Rejected(version.fingerprint, reason)
+        self.rejected = refusal
         if self._file is not None and self.proven is not None:
-            _write(self._file, self.rejected, self.proven)
-        return self.rejected
+            _write(self._file, refusal, self.proven)
 
     def forgive(self) -> None:
         """Have whatever was rejected tried again."""
@@ -97,9 +85,6 @@ class Versions:
         self._let_go = self._hold(version.metadata.packageLocation) if version else lambda: None
         before()
 
-    def _is_written(self, version: Desired) -> bool:
-        return self._file is not None and read_record(self._file).get("runs") == version.fingerprint
-
     def _forget_file(self) -> None:
         if self._file is not None:
             with suppress(OSError):
@@ -113,15 +98,18 @@ class Versions:
             return
         with suppress(KeyError, TypeError, ValueError, DecodeError):
             metadata = FunctionMetaData.FromString(base64.b64decode(record["metadata"]))
-            self.rejected = Rejected(desired.fingerprint, str(record["reason"]))
+            by, worker = str(record.get("by", desired.fqiid)), str(record.get("worker", self._worker))
+            self.rejected = Refusal(desired.fingerprint, str(record["reason"]), by, worker)
             self._keep(Desired(metadata, desired.instance_id))
 
 
-def _write(file: Path, rejected: Rejected, runs: Desired) -> None:
+def _write(file: Path, rejected: Refusal, runs: Desired) -> None:
     """Write it whole or not at all, for the worker's eyes alone: metadata hold tokens. What can't be kept is forgotten."""
     record = {
         "rejected": rejected.fingerprint,
         "reason": rejected.reason,
+        "by": rejected.fqiid,
+        "worker": rejected.worker,
         "runs": runs.fingerprint,
         "metadata": base64.b64encode(runs.metadata.SerializeToString()).decode(),
     }

@@ -20,6 +20,8 @@ from magnetar.processes.launcher import CLEAN_NAMES
 from magnetar.worker_settings.kubernetes import externally_managed
 from magnetar.worker_settings.policies import survival
 
+_STARTS_OF_AN_UPDATE = 5
+"""Starts and ends that an update of one instance may take: one is prepared, three fail, the old one comes back."""
 _MARGIN = 10.0
 """Seconds that the ends of instances are given beyond what was promised."""
 
@@ -122,6 +124,7 @@ def coordination_settings(config: WorkerConfig, port: int) -> CoordinationSettin
         rebalance_interval=max(config.rebalance_check_freq_sec, 0),
         compaction_interval=max(config.topic_compaction_frequency_sec, 0),
         start_patience=config.initial_broker_reconnect_max_retries,
+        turn_patience=_STARTS_OF_AN_UPDATE * (config.magnetar.start_timeout + config.magnetar.stop_grace),
     )
 
 

@@ -341,3 +341,45 @@ async def test_a_refused_runtime_does_not_lose_what_another_worker_left(w: World
     left.tell(Ready())
     w.supervisor.apply(function("code.py"))
     await w.until(Phase.RUNNING)
+
+
+async def test_an_update_of_an_update_keeps_its_turn_until_it_is_ready(w: World) -> None:
+    """A version that gets ready while the next one is prepared does not let another instance go ahead."""
+    w.supervisor.apply(two("old.py"))
+    for _ in range(2):
+        (await w.runtime.started.receive()).tell(Ready())
+    for name in two("old.py"):
+        await w.until(Phase.RUNNING, name)
+    w.supervisor.apply(two("new.py"))
+    new = await w.runtime.started.receive()
+    name = new.spec.fqiid
+    new.tell(Prepared())
+    await w.until(Phase.STARTING, name)
+    w.supervisor.apply(two("newer.py"))
+    newer = await w.runtime.started.receive()
+    assert (newer.spec.fqiid, newer.spec.package) == (name, Path("newer.py"))
+    new.tell(Ready())
+    await w.until(Phase.RUNNING, name)
+    await anyio.wait_all_tasks_blocked()
+    with pytest.raises(anyio.WouldBlock):
+        w.runtime.started.receive_nowait()
+    newer.tell(Prepared())
+    newer.tell(Ready())
+    other = await w.runtime.started.receive()
+    assert (other.spec.fqiid != name, other.spec.package) == (True, Path("newer.py"))
+
+
+async def test_a_version_that_failed_is_tried_again_after_a_better_one(w: World) -> None:
+    """Who asks for it once more, after another version ran, is not answered from memory."""
+    await ready(w, function("old.py"))
+    w.supervisor.apply(function("bad.py"))
+    (await w.runtime.started.receive()).tell(BootFailed("no"))
+    await until_said(w, "could not be made")
+    w.supervisor.apply(function("good.py"))
+    good = await w.runtime.started.receive()
+    good.tell(Prepared())
+    good.tell(Ready())
+    await w.until(Phase.STARTING)
+    await w.until(Phase.RUNNING)
+    w.supervisor.apply(function("bad.py"))
+    assert (await w.runtime.started.receive()).spec.package == Path("bad.py")
