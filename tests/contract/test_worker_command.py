@@ -11,7 +11,7 @@ import httpx
 import pulsar
 import pytest
 from magnetar_broker.testing import RunningBroker, running_broker
-from standalone import WorkerProcess
+from standalone import WorkerProcess, until
 from wheels import index, wheel
 from workers import config, worker
 
@@ -116,13 +116,15 @@ def test_a_fleet_installs_what_one_worker_resolved(tmp_path: Path, broker: Runni
 def until_answered(consumer: pulsar.Consumer, producer: pulsar.Producer, wanted: set[bytes]) -> None:
     """Send until the last answers are those that are wanted."""
     found: set[bytes] = set()
-    for _ in range(100):
+
+    def look() -> bool:
         for _ in range(10):
             producer.send(b"")
-        found = {consumer.receive(60_000).data() for _ in range(10)}
-        if found == wanted:
-            return
-    raise AssertionError(f"{found}, not {wanted}")
+        found.clear()
+        found.update(consumer.receive(60_000).data() for _ in range(10))
+        return found == wanted
+
+    until(look, f"not answered as wanted: {wanted}")
 
 
 def until_running(asked: WorkerProcess, wanted: dict[str, int]) -> None:
