@@ -50,6 +50,9 @@ def measure(arguments: Sequence[str]) -> list[Figure]:
     parser.add_argument("--clients", nargs="+", choices=("java", "python", "none"), default=_available())
     parser.add_argument("--only", choices=("rates", "latencies"), help="of what is measured with the clients")
     parser.add_argument(
+        "--sizes", nargs="+", type=int, choices=_SIZES, default=_SIZES, help="of the messages, in bytes"
+    )
+    parser.add_argument(
         "--pulsar",
         nargs="?",
         const="shipped",
@@ -101,11 +104,11 @@ def _with_client(
         for load in loads.values():
             _warm_up(load, options.messages)
         if options.only != "latencies":
-            for size, batched in product(_SIZES, (True, False)):
+            for size, batched in product(options.sizes, (True, False)):
                 messages = options.messages if batched else options.messages // 2
                 yield from _rates(loads, messages, size, options.rounds, batched=batched)
         if options.only != "rates":
-            for rate, size, batched in product((200, 2000), _SIZES, (True, False)):
+            for rate, size, batched in product((200, 2000), options.sizes, (True, False)):
                 yield from _latencies(loads, size, rate, batched=batched)
     finally:
         for load in loads.values():
@@ -122,8 +125,9 @@ def _warm_up(load: Load, messages: int) -> None:
 
 def _rates(loads: Mapping[str, Load], messages: int, size: int, rounds: int, *, batched: bool) -> Iterator[Figure]:
     samples: dict[str, dict[str, list[float]]] = {}
+    order = list(loads.items())
     for _ in range(rounds):
-        for name, load in loads.items():
+        for name, load in order:
             topic = _topic()
             for what, found in (
                 ("publish", load.publish(topic, messages, size, batched=batched)),
@@ -131,6 +135,7 @@ def _rates(loads: Mapping[str, Load], messages: int, size: int, rounds: int, *, 
                 ("in to out", load.pipe(_topic(), messages, size, batched=batched)),
             ):
                 samples.setdefault(what, {}).setdefault(name, []).append(found / 1000)
+        order.reverse()  # who is first finds the client colder
     client = next(iter(loads.values())).name
     for what, found_all in samples.items():
         yield _beside(f"{client} {what}, {size} B, {_how(batched=batched)}", found_all, "1000/s")
