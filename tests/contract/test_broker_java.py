@@ -15,7 +15,7 @@ CHECKS = (
     *("wait-for-exclusive-producer", "exclusive-with-fencing", "deduplication", "transactions-refused"),
     *("too-large-message", "reader", "reader-within-a-batch", "reader-seek", "table-view", "compacted-reader"),
     *("admin-tenants-and-namespaces", "admin-topics", "admin-subscriptions", "admin-messages", "admin-schemas"),
-    *("admin-packages", "admin-brokers", "http-service-url"),
+    *("admin-permissions", "admin-packages", "admin-brokers", "http-service-url"),
 )
 
 

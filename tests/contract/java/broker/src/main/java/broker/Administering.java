@@ -20,6 +20,7 @@ import org.apache.pulsar.client.api.SubscriptionType;
 import org.apache.pulsar.common.policies.data.AuthAction;
 import org.apache.pulsar.common.policies.data.BacklogQuota;
 import org.apache.pulsar.common.policies.data.RetentionPolicies;
+import org.apache.pulsar.common.policies.data.SubscriptionAuthMode;
 import org.apache.pulsar.common.policies.data.TenantInfo;
 import org.apache.pulsar.common.policies.data.TopicStats;
 import org.apache.pulsar.common.schema.SchemaInfo;
@@ -28,6 +29,7 @@ import org.apache.pulsar.common.schema.SchemaInfo;
 final class Administering {
     static void addTo(Map<String, Feature> features) {
         features.put("admin-tenants-and-namespaces", Administering::tenants);
+        features.put("admin-permissions", Administering::permissions);
         features.put("admin-topics", Administering::topics);
         features.put("admin-subscriptions", Administering::subscriptions);
         features.put("admin-messages", Administering::messages);
@@ -70,6 +72,36 @@ final class Administering {
         }
         admin.namespaces().deleteNamespace(namespace);
         admin.tenants().deleteTenant(tenant);
+    }
+
+    private static void permissions(Session session) throws Exception {
+        PulsarAdmin admin = session.admin();
+        String namespace = "public/p" + System.nanoTime();
+        String topic = "persistent://" + namespace + "/t";
+        admin.namespaces().createNamespace(namespace);
+        admin.namespaces().grantPermissionOnNamespace(namespace, "all", Set.of(AuthAction.produce));
+        admin.topics().createNonPartitionedTopic(topic);
+        admin.topics().grantPermission(topic, "one", Set.of(AuthAction.consume));
+        same(Map.of("all", Set.of(AuthAction.produce), "one", Set.of(AuthAction.consume)),
+                admin.topics().getPermissions(topic));
+        same(Set.of("all"), admin.namespaces().getPermissions(namespace).keySet());
+        admin.topics().revokePermissions(topic, "one");
+        same(Set.of("all"), admin.topics().getPermissions(topic).keySet());
+        try {
+            admin.topics().revokePermissions(topic, "one");
+            that(false, "a permission was taken away twice");
+        } catch (PulsarAdminException.PreconditionFailedException expected) {
+            // as it must be
+        }
+        admin.namespaces().grantPermissionOnSubscription(namespace, "s", Set.of("one", "two"));
+        same(Map.of("s", Set.of("one", "two")), admin.namespaces().getPermissionOnSubscription(namespace));
+        admin.namespaces().revokePermissionOnSubscription(namespace, "s", "one");
+        same(Map.of("s", Set.of("two")), admin.namespaces().getPermissionOnSubscription(namespace));
+        same(Set.of("all"), admin.namespaces().getPermissions(namespace).keySet());
+        admin.namespaces().setSubscriptionAuthMode(namespace, SubscriptionAuthMode.Prefix);
+        same(SubscriptionAuthMode.Prefix, admin.namespaces().getSubscriptionAuthMode(namespace));
+        same(Set.of("two"), admin.namespaces().getPolicies(namespace).auth_policies.getSubscriptionAuthentication().get("s"));
+        admin.namespaces().deleteNamespace(namespace, true);
     }
 
     private static void topics(Session session) throws Exception {
