@@ -1,5 +1,6 @@
 """What every test must leave behind: nothing."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from magnetar.processes.watch import children as direct_children
 
 # Programs under test print as a user's do, whatever the one who runs the tests has set.
 os.environ.pop("PYTHONUNBUFFERED", None)
@@ -55,19 +57,24 @@ def shares_something(request: pytest.FixtureRequest) -> bool:
 def until_empty(look: Callable[[], set[object]]) -> set[object]:
     """Return what is still there after a bounded wait: what was asked to end may take a moment."""
     deadline = time.monotonic() + _PATIENCE
-    while look() and time.monotonic() < deadline:
+    while (found := look()) and time.monotonic() < deadline:
         gc.collect()
         threading.Event().wait(_STEP)
-    return look()
+    return found
 
 
 def children(known: set[int]) -> set[int]:
-    """Return the processes below this one, without those that are known and what is below them."""
+    """Return the processes below this one, without those that are known and what is below them.
+
+    The kernel's own list is asked: before and after each test psutil would look through all processes of the host.
+    """
     found: set[int] = set()
-    for each in psutil.Process().children():
-        # A subreaper's orphans that ended after it had stopped being one are nobody's to wait for.
-        if each.pid not in known and not ended(each):
-            found |= {each.pid, *(below.pid for below in each.children(recursive=True))}
+    for pid in direct_children(os.getpid()) - known:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each = psutil.Process(pid)
+            # A subreaper's orphans that ended after it had stopped being one are nobody's to wait for.
+            if not ended(each):
+                found |= {pid, *(below.pid for below in each.children(recursive=True))}
     return found
 
 
