@@ -20,7 +20,7 @@ _DOWN = ("failed", "crash-looping", "stopped")
 
 
 @dataclass(frozen=True)
-class _Counted:
+class Counted:
     """What all instances of a function have counted together, and the latest exception."""
 
     received: int
@@ -30,7 +30,13 @@ class _Counted:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing that was received is still worked on."""
         return self.received == self.succeeded + self.failed
+
+    def since(self, before: "Counted") -> "Counted":
+        """Return what later counts are compared with: an instance that was started anew counts from nothing."""
+        fewer = self.received < before.received or self.succeeded < before.succeeded or self.failed < before.failed
+        return self if fewer else before
 
 
 async def answer_of(client: WorkerClient, name: FunctionName, send: Callable[[], Awaitable[str]]) -> str | None:
@@ -57,7 +63,7 @@ async def answer_of(client: WorkerClient, name: FunctionName, send: Callable[[],
     return answer
 
 
-async def _no_answer(client: WorkerClient, name: FunctionName, before: _Counted) -> str:
+async def _no_answer(client: WorkerClient, name: FunctionName, before: Counted) -> str:
     """Return once no answer will come: with what went wrong, empty where the function returned nothing."""
     last, since = before, anyio.current_time()
     while True:
@@ -67,6 +73,7 @@ async def _no_answer(client: WorkerClient, name: FunctionName, before: _Counted)
         except RequestError:
             continue  # the value is under way all the same, and its answer tells more
         if now != last:
+            before = now.since(before)
             last, since = now, anyio.current_time()
         elif anyio.current_time() - since >= _SILENCE:
             if down:
@@ -77,9 +84,9 @@ async def _no_answer(client: WorkerClient, name: FunctionName, before: _Counted)
                 return ""
 
 
-async def _counted(client: WorkerClient, name: FunctionName) -> _Counted:
+async def _counted(client: WorkerClient, name: FunctionName) -> Counted:
     states = [each.status for each in (await client.functions.status(name)).instances]
-    return _Counted(
+    return Counted(
         received=sum(each.num_received for each in states),
         succeeded=sum(each.num_successfully_processed for each in states),
         failed=sum(each.num_user_exceptions + each.num_system_exceptions for each in states),
