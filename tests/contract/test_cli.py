@@ -80,7 +80,10 @@ def test_a_function_from_its_file_to_its_end(magnetar: Program) -> None:
     assert sum(each["status"]["numSuccessfullyProcessed"] for each in status["instances"]) == 2
     assert magnetar.json("functions", "status", "echo", "--instance-id", "1")["running"] is True
     assert magnetar.json("functions", "stats", "echo")["processedSuccessfullyTotal"] == 2
-    assert magnetar.json("functions", "update", "--name", "echo", "--log-topic", "l", "--wait") == {"updated": name}
+    assert magnetar.json("functions", "update", "--name", "echo", "--log-topic", "k", "--wait") == {"updated": name}
+    assert magnetar.json("functions", "update", "echo", "--log-topic", "l", "--wait") == {"updated": name}
+    twice = magnetar.run("functions", "update", "echo", "--name", "other")
+    assert (twice.returncode, "named twice, echo and other" in twice.stderr) == (2, True)
     running = {each["instance"]: each["phase"] for each in magnetar.json("top", "--interval", "0.2")}
     assert (running[f"{name}:0"], running[f"{name}:1"]) == ("running", "running")
     assert magnetar.json("functions", "get", "echo")["logTopic"] == "l"
