@@ -23,7 +23,7 @@ from magnetar_instance.proto.control import FunctionStatus
 from magnetar_instance.proto.function import FunctionDetails
 from supervised import Processes, Running, client_of, processes, spec_of
 
-_PATIENCE = 240.0
+PATIENCE = 240.0
 """Seconds for one test: a JVM takes its time where others want the processors, too."""
 
 
@@ -106,7 +106,7 @@ async def bench(
 ) -> AsyncIterator[Bench]:
     """A process runtime for functions of a language; whatever a test started has ended afterwards, also when it failed."""
     with client_of(broker.service_url) as client:
-        async with processes(broker.service_url, folder, languages=languages, patience=_PATIENCE, **changes) as world:
+        async with processes(broker.service_url, folder, languages=languages, patience=PATIENCE, **changes) as world:
             try:
                 yield Bench(world, client)
             finally:

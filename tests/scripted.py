@@ -47,7 +47,8 @@ class ScriptedInstance:
     def set_log_level(self, level: str, seconds: float | None) -> bool:
         return False
 
-    def dump_stacks(self) -> None:
+    def dump_stacks(self, *, is_to_end: bool = False) -> None:
+        del is_to_end
         self.dumps += 1
 
     async def notices(self) -> AsyncIterator[Notice]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pulsar
 from anyio.abc import TaskGroup
-from instance_process import details, unique
+from instance_process import details, produce, unique
 from magnetar.lifecycle import Phase
 from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
@@ -28,6 +29,7 @@ from magnetar.supervision.base import InstanceView
 from magnetar.supervision.context import SupervisionContext
 from magnetar.supervision.desired import Desired
 from magnetar.supervision.supervisor import Supervisor
+from magnetar_broker.testing import RunningBroker
 from magnetar_instance.proto.function import FunctionDetails, FunctionMetaData, PackageLocationMetaData
 
 
@@ -241,3 +243,11 @@ class Held:
         gc.collect()
         ours = (thread.name for thread in threading.enumerate() if not thread.name.startswith("AnyIO worker"))
         return cls(frozenset(children(os.getpid())), len(list(Path("/proc/self/fd").iterdir())), frozenset(ours))
+
+
+async def say(broker: RunningBroker, source: str, *texts: str) -> None:
+    def run() -> None:
+        with client_of(broker.service_url) as client:
+            produce(client, source, [text.encode() for text in texts])
+
+    await anyio.to_thread.run_sync(run)

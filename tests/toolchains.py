@@ -78,8 +78,10 @@ def go_examples() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _run("go", "build", "-o", str(folder / "exclaim"), "./exclaim", cwd=ROOT / "examples" / "go")
     _run("go", "build", "-o", str(folder / "impatient"), "./impatient", cwd=ROOT / "tests" / "go")
-    module, source = ROOT / "examples" / "go", ROOT / "tests" / "go" / "chatty" / "main.go"
+    module, ours = ROOT / "examples" / "go", ("chatty", "nap")
     overlay = folder / "overlay.json"
-    overlay.write_text(json.dumps({"Replace": {str(module / "chatty" / "main.go"): str(source)}}))
-    _run("go", "build", "-overlay", str(overlay), "-o", str(folder / "chatty"), "./chatty", cwd=module)
+    sources = {str(module / name / "main.go"): str(ROOT / "tests" / "go" / name / "main.go") for name in ours}
+    overlay.write_text(json.dumps({"Replace": sources}))
+    for name in ours:
+        _run("go", "build", "-overlay", str(overlay), "-o", str(folder / name), f"./{name}", cwd=module)
     return folder

@@ -8,12 +8,11 @@ import anyio
 import anyio.to_thread
 import pulsar
 import pytest
-from instance_process import produce
 from magnetar.lifecycle import Event, Phase
 from magnetar.policy.health import HealthPolicy
 from magnetar.policy.restart import RestartPolicy
 from magnetar_broker.testing import RunningBroker
-from supervised import Processes, Supervised, client_of, function, processes, supervised, write
+from supervised import Processes, Supervised, client_of, function, processes, say, supervised, write
 
 pytestmark = pytest.mark.anyio
 
@@ -28,14 +27,6 @@ def anyio_backend() -> str:
 
 def topic(folder: Path) -> str:
     return f"persistent://public/default/{folder.name}-{os.getpid()}"
-
-
-async def say(broker: RunningBroker, source: str, *texts: str) -> None:
-    def run() -> None:
-        with client_of(broker.service_url) as client:
-            produce(client, source, [text.encode() for text in texts])
-
-    await anyio.to_thread.run_sync(run)
 
 
 async def hear(broker: RunningBroker, sink: str, last: str) -> list[str]:

@@ -175,8 +175,8 @@ class RunningInstance(Protocol):
     def set_log_level(self, level: str, seconds: float | None) -> bool:
         """Set the level of its log, after `seconds` the one before again; tells whether it knows how."""
 
-    def dump_stacks(self) -> None:
-        """Have the stacks of its threads written to its log, where that is possible; it may end an instance (Go)."""
+    def dump_stacks(self, *, is_to_end: bool = False) -> None:
+        """Have the stacks of its threads written to its log; one that they would end (Go) only when it is to end."""
 
     async def status(self) -> FunctionStatus:
         """Ask for its status (5 s at most). Raises ConnectionError when it does not answer."""

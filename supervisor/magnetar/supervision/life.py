@@ -111,7 +111,7 @@ class Life:
 
     async def _end_hanging(self, instance: RunningInstance, reason: str) -> None:
         self._verdict = reason
-        instance.dump_stacks()
+        instance.dump_stacks(is_to_end=True)
         with anyio.move_on_after(_STACKS_TIME):
             await instance.wait()
         await instance.stop(self._context.stop_grace)

@@ -1,13 +1,14 @@
-"""Hearing of an instance that tells nothing itself: it is asked for its status, then for its health."""
+"""Hearing of an instance that tells nothing itself: it is asked for its status, then for its health and its progress."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import anyio
+from magnetar_instance.proto.control import FunctionStatus
 
 from magnetar.jitter import sooner
 from magnetar.processes.child import Child
-from magnetar.runtimes.base import Notice, Pulse, Ready
+from magnetar.runtimes.base import Notice, Progress, Pulse, Ready
 from magnetar.runtimes.process.link import SupervisorLink
 from magnetar.runtimes.process.stub import InstanceStub
 from magnetar.tasks import unless
@@ -29,7 +30,8 @@ class Asking:
     """Asks one instance until it ends: ready at its first good status, then a health check every `interval` seconds.
 
     Where `subscribed` is given, ready also waits until it is true. The checks are also what the instance's watchdog waits
-    for; up to a tenth of the interval earlier each, so that many instances are not asked at once.
+    for; up to a tenth of the interval earlier each, so that many instances are not asked at once. With each it is asked how
+    far it is, too: Java and Go answer in other threads than the function's.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Asking:
         self._subscribed = subscribed
 
     async def notices(self) -> AsyncIterator[Notice]:
-        """Yield readiness and pulses until the process has ended."""
+        """Yield readiness, pulses and progress until the process has ended."""
         while self._child.alive:
             if await unless(self._child.wait, self._ready):
                 await unless(self._child.wait, self._seen_subscribed)
@@ -52,9 +54,8 @@ class Asking:
         while self._child.alive:
             # The timer `health checks`.
             await self._pause(sooner(self._interval))
-            pulse = await unless(self._child.wait, self._pulse)
-            if pulse is not None:
-                yield pulse
+            for notice in await unless(self._child.wait, self._news) or ():
+                yield notice
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
@@ -73,12 +74,18 @@ class Asking:
             while not self._subscribed():
                 await self._pause(_LOOK_AGAIN)
 
-    async def _pulse(self) -> Pulse:
+    async def _news(self) -> Sequence[Notice]:
         try:
             await self._stub.health_check()
+            return Pulse(), progress_of(await self._stub.status())
         except ConnectionError as error:
-            return Pulse(str(error))
-        return Pulse()
+            return (Pulse(str(error)),)
+
+
+def progress_of(status: FunctionStatus) -> Progress:
+    """Return how far an instance is: what failed is finished, too."""
+    failed = status.numUserExceptions + status.numSystemExceptions
+    return Progress(status.numReceived, status.numSuccessfullyProcessed + failed)
 
 
 class Resumed:

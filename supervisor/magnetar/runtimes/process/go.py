@@ -38,6 +38,7 @@ class GoLanguage:
             environment=dict(self.settings.environment),
             output=place.log_file,
             health_interval=health_interval(self.settings.health_check_interval),
+            stacks_end_it=True,
         )
 
 

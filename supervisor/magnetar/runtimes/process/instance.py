@@ -195,10 +195,10 @@ class ProcessInstance:
         self._send("log-level", level=level, seconds=seconds)
         return True
 
-    def dump_stacks(self) -> None:
-        """Have the stacks of its threads written to its output, if it knows how."""
-        if self._launch.stack_signal is not None:
-            self._child.signal(self._launch.stack_signal, alone=True)
+    def dump_stacks(self, *, is_to_end: bool = False) -> None:
+        """Have the stacks of its threads written to its output; as `RunningInstance.dump_stacks`."""
+        if is_to_end or not self._launch.stacks_end_it:
+            self._child.signal(signal.SIGQUIT, alone=True)
 
     async def status(self) -> FunctionStatus:
         """Ask for its status, or raise ConnectionError."""

@@ -1,7 +1,6 @@
 """How an instance of one language is launched: all that the process runtime needs to know of Python, Java and Go."""
 
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ class Launch:
     told when the instance dies. `forked_argv` is `sys.argv` of an instance that a zygote of ours may fork; None where the
     command must be run. A `linked` instance speaks the JSON lines of docs/architecture.md over a socket pair. Any other is
     asked over gRPC: it is ready at its first good status, and gets a health check every `health_interval` seconds for its
-    watchdog. `stack_signal` makes it write its threads' stacks to its output before it is killed for hanging.
+    watchdog. SIGQUIT makes it write its threads' stacks to its output, which `stacks_end_it` in some languages.
     `last_words` picks out of its last lines what tells why it ended. One that answers before it is subscribed has a
     `ready_line`, which its log says when it is. `rotation` of `output`: its writer can `reopen` it, or it is rotated
     `in-place` under a writer that can't, or it is the writer's `own` affair. `levels` is the file that tells it the level of
@@ -60,7 +59,7 @@ class Launch:
     rotation: Rotation = "in-place"
     health_interval: float = _HEALTH_INTERVAL
     cwd: Path | None = None
-    stack_signal: signal.Signals | None = signal.SIGQUIT
+    stacks_end_it: bool = False
     last_words: Reader = plain
     ready_line: re.Pattern[str] | None = None
     levels: Path | None = None

@@ -46,4 +46,5 @@ class PythonLanguage:
             linked=ours,
             rotation="reopen" if ours and not Path(self.settings.logging_config).is_file() else "own",
             health_interval=health_interval(self.settings.health_check_interval),
+            stacks_end_it=not ours,
         )

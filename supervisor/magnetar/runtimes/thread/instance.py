@@ -207,8 +207,9 @@ class ThreadInstance:
         self._log_level.set(level, seconds, asyncio.get_running_loop().call_later)
         return True
 
-    def dump_stacks(self) -> None:
+    def dump_stacks(self, *, is_to_end: bool = False) -> None:
         """Write the stack of the function's thread to its log."""
+        del is_to_end
         self._output.logger.error("the stack of the function's thread:\n%s", stack_of(self._thread.ident or 0))
 
     async def status(self) -> FunctionStatus:
