@@ -24,7 +24,7 @@ from magnetar.coordination.tables import accepts, with_assignments, with_functio
 from magnetar.coordination.term import Term
 from magnetar.coordination.turns import Turns
 from magnetar.coordination.view import TopicForm, TopicView
-from magnetar.errors import NotReadyError, OutOfDateError
+from magnetar.errors import BrokerRefusedError, NotReadyError, OutOfDateError
 from magnetar.logs import worker_logger
 from magnetar.model.names import name_of
 from magnetar.pulsar_client import PulsarClient
@@ -170,7 +170,7 @@ class PulsarCoordination:
         while True:
             try:
                 await self._change_once(copy, delete=delete)
-            except NotReadyError:
+            except (NotReadyError, BrokerRefusedError):
                 if anyio.current_time() >= deadline:
                     raise
             except OutOfDateError:
