@@ -14,7 +14,7 @@ from magnetar.coordination import CoordinationSettings, PulsarCoordination
 from magnetar.coordination.base import DrainState, DrainStatus
 from magnetar.errors import DrainedError, NotReadyError, OutOfDateError, RefusedError, StartError
 from magnetar.pulsar_client import EARLIEST, Message, PulsarClient
-from magnetar_broker.testing import running_broker
+from magnetar_broker.testing import RunningBroker, running_broker
 from magnetar_instance.proto.function import Assignment, FunctionMetaData, ServiceRequest
 from pulsar_bed.bed import Addresses, requires_pulsar
 
@@ -25,12 +25,14 @@ def namespace() -> str:
 
 
 @pytest.fixture(params=["embedded", pytest.param("pulsar", marks=[requires_pulsar(), pytest.mark.timeout(300)])])
-def addresses(request: pytest.FixtureRequest) -> Addresses:
-    """Every test that names no broker runs against the embedded one and against a real Pulsar."""
+def addresses(request: pytest.FixtureRequest, pulsar_broker: RunningBroker) -> Addresses:
+    """Every test that names no broker runs against the embedded one and against a real Pulsar.
+
+    The session's broker is there before the test, whose leaks are looked for, begins.
+    """
     if request.param == "pulsar":
         return request.getfixturevalue("real_pulsar")
-    broker = request.getfixturevalue("pulsar_broker")
-    return Addresses(broker.service_url, broker.admin_url)
+    return Addresses(pulsar_broker.service_url, pulsar_broker.admin_url)
 
 
 @pytest.fixture
