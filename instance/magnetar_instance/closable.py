@@ -35,16 +35,21 @@ class _Answer:
         """Set as well when the client was closed: then it never comes."""
 
     def take(self, result: pulsar.Result, value: Any) -> None:
-        """Take what the client says, on its thread."""
-        self.result, self.value = result, value
-        self.came.set()
+        """Take what the client says, on its thread; nobody waits for what comes after the end."""
+        if not self.came.is_set():
+            self.result, self.value = result, value
+            self.came.set()
 
     def wait(self) -> Any:
-        """Return what was made. Raises PulsarException."""
+        """Return what was made. Raises PulsarException.
+
+        A reader keeps the call that it answered for as long as it lives, and must not be kept by it in turn.
+        """
         self.came.wait()
         if self.result != pulsar.Result.Ok:
             raise exception_of(self.result)
-        return self.value
+        value, self.value = self.value, None
+        return value
 
 
 class ClosableCalls:
