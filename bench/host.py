@@ -181,12 +181,8 @@ def _stop(host: Host) -> float:
     instances = [psutil.Process(each["pid"]) for each in host.instances()]
     began = time.monotonic()
     host.worker.terminate()
-    while any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in instances):
-        if time.monotonic() > began + STOP_LIMIT:
-            return float("inf")
-        instances = [each for each in instances if each.is_running()]
-        time.sleep(0.005)
-    return time.monotonic() - began
+    _, left = psutil.wait_procs(instances, timeout=STOP_LIMIT)
+    return float("inf") if left else time.monotonic() - began
 
 
 def _module(process: psutil.Process) -> str:
