@@ -20,7 +20,7 @@ from magnetar.logs import worker_logger
 from magnetar.rest.authenticate import AT_THE_ROOT, Authenticate
 from magnetar.rest.settings import rest_settings
 from magnetar.rest.starting import starting_app
-from magnetar.server_tls import RenewingContext
+from magnetar.server_tls import renewing
 from magnetar.tasks import ServingTasks
 from magnetar.web import Switchboard, bind, serve
 from magnetar.worker import STEPS, Worker
@@ -115,7 +115,7 @@ class Server:
             listener = bind("workerPort (--http-port)", host, config.worker_port)
             http = await stack.enter_async_context(serve(api, listener))
         if (tls := server_tls(config)) is not None:
-            context = RenewingContext(tls, self._log).context
+            context = renewing(tls, self._log)
             listener = bind("workerPortTls", host, config.worker_port_tls or 0)
             https = await stack.enter_async_context(serve(api, listener, context))
         return _Ports(http, https)

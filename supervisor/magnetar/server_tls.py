@@ -2,17 +2,15 @@
 
 import re
 import ssl
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from magnetar_broker.auth.server_tls import RenewingContext, server_context
 from structlog.stdlib import BoundLogger
 
 from magnetar.errors import StartError
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-_Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -32,80 +30,38 @@ class ServerTls:
     ciphers: frozenset[str] = frozenset()
     refresh: float = 300.0
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files."""
+        return tuple(each for each in (self.certificate, self.key, self.trust) if each is not None)
+
     def context(self) -> ssl.SSLContext:
         """Return how to speak TLS with the files as they are now. Raises StartError."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version, context.maximum_version = _versions(self.protocols)
-        # A session that is taken up again would not be judged by renewed authorities.
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+        least, most = _versions(self.protocols)
+        trust = self.trust if self.asks or self.demands else None
         try:
+            context = server_context(self.certificate, self.key, trust, demanded=self.demands)
+            context.minimum_version, context.maximum_version = least, most
             if ciphers := _openssl_names(self.ciphers):
                 context.set_ciphers(":".join(ciphers))
-            context.load_cert_chain(self.certificate, self.key)
-            if self.trust is not None and (self.asks or self.demands):
-                context.load_verify_locations(self.trust)
-                context.verify_mode = ssl.CERT_REQUIRED if self.demands else ssl.CERT_OPTIONAL
         except (OSError, ValueError) as error:
-            names = ", ".join(str(each) for each in self._files)
+            names = ", ".join(str(each) for each in self.files)
             raise StartError(
                 f"TLS can't be served with {names}: {error}; give PEM files, and ciphers that OpenSSL knows"
             ) from None
         return context
 
-    @property
-    def _files(self) -> tuple[Path, ...]:
-        return tuple(each for each in (self.certificate, self.key, self.trust) if each is not None)
 
-    def stamp(self) -> _Stamp:
-        """Return what changes when a file is written anew. Raises OSError."""
-        found = (file.stat() for file in self._files)
-        return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
+def renewing(tls: ServerTls, logger: BoundLogger) -> ssl.SSLContext:
+    """Return a context for a listening socket; each handshake uses the newest files that can be read. Raises StartError."""
 
-
-class RenewingContext:
-    """One context for a listening socket; each handshake uses the newest files that could be read."""
-
-    def __init__(self, tls: ServerTls, logger: BoundLogger, now: Callable[[], float] = time.monotonic) -> None:
-        self._tls = tls
-        self._log = logger
-        self._now = now
-        self._stamp = _stamp(tls)
-        self._current = tls.context()
-        self._looked = now()
-        self.context = tls.context()
-        self.context.sni_callback = self._greet
-
-    def _greet(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        # Called at the beginning of each handshake, whether or not the client names a host.
-        connection.context = self.current()
-
-    def current(self) -> ssl.SSLContext:
-        """Return the context of the newest files; one that can't be read is logged, and the one before serves on."""
-        now = self._now()
-        if now - self._looked >= self._tls.refresh:
-            self._looked = now
-            self._look()
-        return self._current
-
-    def _look(self) -> None:
-        stamp = _stamp(self._tls)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._current = self._tls.context()
-        except StartError as error:
-            self._log.warning("Renewed certificates can't be used; the ones before serve on.", reason=str(error))
+    def told(error: Exception | None) -> None:
+        if error is None:
+            logger.info("Renewed certificates are in use.", certificate=str(tls.certificate))
         else:
-            self._log.info("Renewed certificates are in use.", certificate=str(self._tls.certificate))
+            logger.warning("Renewed certificates can't be used; the ones before serve on.", reason=str(error))
 
-
-def _stamp(tls: ServerTls) -> _Stamp:
-    try:
-        return tls.stamp()
-    except OSError:
-        return ()
+    return RenewingContext(tls, StartError, told, tls.refresh).context
 
 
 def _versions(protocols: frozenset[str]) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:

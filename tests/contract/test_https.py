@@ -15,7 +15,7 @@ import pytest
 from certificates import Authority
 from magnetar.errors import StartError
 from magnetar.logs import worker_logger
-from magnetar.server_tls import RenewingContext, ServerTls
+from magnetar.server_tls import ServerTls, renewing
 from magnetar.web import CERTIFICATE, bind, serve
 from starlette.responses import JSONResponse
 
@@ -31,7 +31,7 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def mirrored(tls: ServerTls) -> AsyncIterator[str]:
-    context = RenewingContext(tls, worker_logger()).context
+    context = renewing(tls, worker_logger())
     async with serve(mirror, bind("workerPortTls", "127.0.0.1", 0), context) as port:
         yield f"https://localhost:{port}/"
 

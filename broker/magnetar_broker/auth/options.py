@@ -8,7 +8,7 @@ from pathlib import Path
 
 from magnetar_broker.auth.authenticator import TLS, Authenticator
 from magnetar_broker.auth.security_file import AUTHORIZATION, SUPER_USERS, TLS_KEYS, read_security_file, super_users_of
-from magnetar_broker.auth.server_tls import RenewingContext, ServerTls
+from magnetar_broker.auth.server_tls import RenewingContext, ServerTls, tell_unusable
 from magnetar_broker.errors import KeyFormatError, StartError
 
 
@@ -109,7 +109,8 @@ def tls_context_of(security: Security) -> ssl.SSLContext | None:
             raise StartError("--tls-client-ca needs --tls-cert and --tls-key: certificates travel over TLS")
         return None
     demanded = security.authenticator.methods == (TLS,)
-    return RenewingContext(ServerTls(tls.certificate, tls.key, tls.authority, demanded=demanded)).context
+    files = ServerTls(tls.certificate, tls.key, tls.authority, demanded=demanded)
+    return RenewingContext(files, StartError, tell_unusable).context
 
 
 def _tls_files(options: argparse.Namespace, properties: Mapping[str, object]) -> TlsFiles:
