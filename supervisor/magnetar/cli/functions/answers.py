@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from magnetar.cli.functions.reports import reports_of, states_of
 from magnetar.cli.output import warn
 from magnetar.client import WorkerClient
 from magnetar.errors import RefusedByWorkerError, RequestError
@@ -15,7 +16,7 @@ from magnetar.tasks import unless
 _LOOK = 0.4
 _SILENCE = 3.0
 """Seconds for which a function must have been idle until no answer of it is expected any more."""
-_REFUSED, _MISSING = 400, 404
+_REFUSED = 400
 _DOWN = ("failed", "crash-looping", "stopped")
 
 
@@ -85,7 +86,7 @@ async def _no_answer(client: WorkerClient, name: FunctionName, before: Counted) 
 
 
 async def _counted(client: WorkerClient, name: FunctionName) -> Counted:
-    states = [each.status for each in (await client.functions.status(name)).instances]
+    states = await states_of(client, name)
     return Counted(
         received=sum(each.num_received for each in states),
         succeeded=sum(each.num_successfully_processed for each in states),
@@ -96,12 +97,7 @@ async def _counted(client: WorkerClient, name: FunctionName) -> Counted:
 
 async def _down(client: WorkerClient, name: FunctionName) -> str:
     """Return why no instance runs or is about to; empty where one is, and of Pulsar's own worker, which tells no phases."""
-    try:
-        found = [each for each in await client.magnetar.instances() if each.fqfn == name.fqfn]
-    except RefusedByWorkerError as error:
-        if error.status != _MISSING:
-            raise
-        return ""
+    found = await reports_of(client, name)
     if any(each.phase not in _DOWN for each in found):
         return ""
     return next((f"instance {each.instance_id} is {each.phase}{_because(each.reason)}" for each in found), "")

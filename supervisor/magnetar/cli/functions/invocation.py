@@ -14,6 +14,7 @@ from magnetar.cli.connection import Connection, ask
 from magnetar.cli.dev.sources import source
 from magnetar.cli.functions.answers import answer_of, trouble
 from magnetar.cli.functions.config import Given
+from magnetar.cli.functions.reports import states_of
 from magnetar.cli.functions.waiting import until_running
 from magnetar.cli.output import warn
 from magnetar.cli.own_worker import with_own_worker
@@ -21,7 +22,6 @@ from magnetar.client import WorkerClient
 from magnetar.errors import RefusedByWorkerError, RequestError, TimedOutError
 from magnetar.model.function import FunctionConfig
 from magnetar.model.names import FunctionName, full_topic, namespace_of
-from magnetar.model.status import FunctionInstanceStatusData
 from magnetar.server import Server
 from magnetar.tasks import unless
 
@@ -55,7 +55,7 @@ def answer_of_worker(connection: Connection, name: FunctionName, event: Event) -
         try:
             answer = await answer_of(worker, name, lambda: _sent(worker, name, event, event.topic))
         except RefusedByWorkerError as error:
-            if error.status == _TIMED_OUT and (why := trouble(await _states(worker, name))):
+            if error.status == _TIMED_OUT and (why := trouble(await states_of(worker, name))):
                 raise TimedOutError(f"{error.reason}; its last exception: {why}") from None
             raise
         if answer == "" and not (await worker.functions.get(name)).output:
@@ -159,14 +159,10 @@ async def _sent(client: WorkerClient, name: FunctionName, event: Event, topic: s
 async def _hopeless(client: WorkerClient, name: FunctionName, patience: float) -> str:
     """Return why there will be no answer, once that is certain; empty where nothing was returned."""
     while True:
-        states = await _states(client, name)
+        states = await states_of(client, name)
         if why := trouble(states):
             return f"failed: {why}"
         if sum(each.num_successfully_processed for each in states):
             await anyio.sleep(min(_SILENCE, patience))
             return ""
         await anyio.sleep(_LOOK)
-
-
-async def _states(client: WorkerClient, name: FunctionName) -> list[FunctionInstanceStatusData]:
-    return [each.status for each in (await client.functions.status(name)).instances]

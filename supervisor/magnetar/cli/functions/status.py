@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from magnetar.cli.connection import Connection, ask
+from magnetar.cli.functions.reports import reports_of
 from magnetar.cli.options import InstanceOption, Name
 from magnetar.cli.output import Output
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from magnetar.model.status import FunctionInstanceStatusData
 
 _COLUMNS = ("instance", "phase", "received", "processed", "exceptions", "ms", "last call", "restarts", "worker", "why")
-_MISSING = 404
 
 
 def status(name: Name, connection: Connection, output: Output, *, instance_id: InstanceOption = None) -> None:
@@ -43,20 +43,7 @@ async def _everything(
         states = {each.instance_id: each.status for each in (await worker.functions.status(name)).instances}
     else:
         states = {instance: await worker.functions.instance_status(name, instance)}
-    return states, await _reports(worker, name)
-
-
-async def _reports(worker: "WorkerClient", name: "FunctionName") -> "dict[int, InstanceReport]":
-    """Return what only Magnetar's worker tells; nothing when another worker was asked."""
-    from magnetar.errors import RefusedByWorkerError  # noqa: PLC0415 - keeps help quick
-
-    try:
-        found = await worker.magnetar.instances()
-    except RefusedByWorkerError as error:
-        if error.status != _MISSING:
-            raise
-        return {}
-    return {each.instance_id: each for each in found if each.fqfn == name.fqfn}
+    return states, {each.instance_id: each for each in await reports_of(worker, name)}
 
 
 def _row(number: int, state: "FunctionInstanceStatusData", report: "InstanceReport | None") -> tuple[object, ...]:

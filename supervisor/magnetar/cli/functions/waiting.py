@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from magnetar.cli.connection import Connection, ask
-from magnetar.errors import RefusedByWorkerError, RequestError, TimedOutError
+from magnetar.cli.functions.reports import reports_of
+from magnetar.errors import RequestError, TimedOutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 _SHORTEST, _LONGEST = 0.05, 1.0
-_MISSING = 404
 _FAILED, _LOOPING = "failed", "crash-looping"
 
 
@@ -58,7 +58,7 @@ async def until_running(
             wanted = [each.status.running for each in found if instance in (None, each.instance_id)]
             if wanted and all(wanted):
                 return
-            reports = await _reports(worker, name)
+            reports = await reports_of(worker, name)
             loops = _loops(reports) if loops is None else loops
             why = _why(reports, loops) or why
             tell(f"{sum(wanted)} of {len(wanted)} instances of {name.fqfn} run")
@@ -67,15 +67,6 @@ async def until_running(
     raise TimedOutError(
         f"{name.fqfn} does not run after {patience:g} s: {why}; see magnetar functions status {name.fqfn}"
     )
-
-
-async def _reports(worker: "WorkerClient", name: "FunctionName") -> "list[InstanceReport]":
-    try:
-        return [each for each in await worker.magnetar.instances() if each.fqfn == name.fqfn]
-    except RefusedByWorkerError as error:
-        if error.status != _MISSING:
-            raise
-        return []  # Pulsar's own worker tells nothing of the kind
 
 
 def _loops(reports: "list[InstanceReport]") -> set[tuple[int, int]]:
