@@ -54,6 +54,13 @@ async def until_said(w: World, text: str, name: str = NAME) -> str:
         await w.supervisor.changed(seen)
 
 
+async def rejected(w: World, package: str) -> None:
+    """Update to a version that can't be imported, and wait until that is told."""
+    w.supervisor.apply(function(package))
+    (await w.runtime.started.receive()).tell(BootFailed("no"))
+    await until_said(w, "could not be made")
+
+
 def two(package: str) -> dict[str, Desired]:
     """Two instances of one function."""
     metadata = function(package)[NAME].metadata
@@ -151,9 +158,7 @@ async def test_an_update_whose_restart_is_never_is_tried_once(w: World) -> None:
 async def test_the_old_version_is_started_again_after_its_death(w: World) -> None:
     """A rejected version is not tried when the one before dies, but when a restart asks for it."""
     old = await ready(w, function("old.py"))
-    w.supervisor.apply(function("new.py"))
-    (await w.runtime.started.receive()).tell(BootFailed("no"))
-    await until_said(w, "could not be made")
+    await rejected(w, "new.py")
     old.end(Exit(code=1))
     again = await w.runtime.started.receive()
     assert again.spec.package == Path("old.py")
@@ -166,9 +171,7 @@ async def test_the_old_version_is_started_again_after_its_death(w: World) -> Non
 async def test_the_next_update_is_tried_after_one_that_failed(w: World) -> None:
     """A better version replaces the old one, and the reason is gone."""
     old = await ready(w, function("old.py"))
-    w.supervisor.apply(function("bad.py"))
-    (await w.runtime.started.receive()).tell(BootFailed("no"))
-    await until_said(w, "could not be made")
+    await rejected(w, "bad.py")
     w.supervisor.apply(function("good.py"))
     good = await w.runtime.started.receive()
     good.tell(Prepared())
@@ -185,9 +188,7 @@ async def test_an_update_that_is_taken_back_touches_nothing(w: World) -> None:
     new = await w.runtime.started.receive()
     w.supervisor.apply(function("old.py"))
     await new.wait()
-    w.supervisor.apply(function("bad.py"))
-    (await w.runtime.started.receive()).tell(BootFailed("no"))
-    await until_said(w, "could not be made")
+    await rejected(w, "bad.py")
     w.supervisor.apply(function("old.py"))
     await anyio.wait_all_tasks_blocked()
     assert await w.until(Phase.RUNNING) == ""
@@ -372,9 +373,7 @@ async def test_an_update_of_an_update_keeps_its_turn_until_it_is_ready(w: World)
 async def test_a_version_that_failed_is_tried_again_after_a_better_one(w: World) -> None:
     """Who asks for it once more, after another version ran, is not answered from memory."""
     await ready(w, function("old.py"))
-    w.supervisor.apply(function("bad.py"))
-    (await w.runtime.started.receive()).tell(BootFailed("no"))
-    await until_said(w, "could not be made")
+    await rejected(w, "bad.py")
     w.supervisor.apply(function("good.py"))
     good = await w.runtime.started.receive()
     good.tell(Prepared())
