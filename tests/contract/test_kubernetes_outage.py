@@ -74,7 +74,11 @@ async def wired(kube: Room, folder: Path) -> AsyncIterator[tuple[Wire, Kubernete
         tasks.start_soon(listener.serve, wire.serve)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         async with runtime(kube, kubeconfig=wire.kubeconfig(port, folder)) as kubernetes:
-            yield wire, kubernetes
+            try:
+                yield wire, kubernetes
+            finally:  # shown when the test fails: whether Kubernetes or its follower stands still
+                print(kubernetes.reports(function()))
+                print(kube.bed.kubectl("get", "statefulsets,pods", "-n", kube.namespace))
         tasks.cancel_scope.cancel()
 
 
