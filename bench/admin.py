@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil
 
-from bench.functions import ECHO, standalone
+from bench.functions import ECHO, Parts, standalone
 from bench.report import Figure
 
 FUNCTIONS = 1000
@@ -60,7 +60,7 @@ def create_all(http: httpx.Client, count: int) -> float:
     began = time.monotonic()
     for number in range(count):
         config = {"runtime": "PYTHON", "className": "echo", "inputs": [f"in-{number}"], "parallelism": 1}
-        parts = {"functionConfig": (None, json.dumps(config)), "data": ("echo.py", ECHO)}
+        parts: Parts = {"functionConfig": (None, json.dumps(config)), "data": ("echo.py", ECHO)}
         http.post(f"{BASE}/f{number}", files=parts).raise_for_status()
         asked = time.monotonic()
         http.post(f"{BASE}/f{number}/stop").raise_for_status()

@@ -15,6 +15,8 @@ import pulsar
 
 from bench.report import Figure
 
+Parts = dict[str, tuple[str | None, bytes | str] | tuple[str | None, bytes | str, str | None]]
+"""What is sent as the parts of a form."""
 ECHO = b"def process(input):\n    return input\n"
 ROUNDS = 15
 IDLE_FUNCTIONS = 200
@@ -64,7 +66,7 @@ def create(http: httpx.Client, name: str, runtime: str, config: dict[str, Any]) 
     """Create an echo function."""
     options = json.dumps({"magnetar": {"runtime": runtime}})
     whole = {"className": "echo", "runtime": "PYTHON", "py": "echo.py", "customRuntimeOptions": options, **config}
-    parts = {"functionConfig": (None, json.dumps(whole), "application/json"), "data": ("echo.py", ECHO)}
+    parts: Parts = {"functionConfig": (None, json.dumps(whole), "application/json"), "data": ("echo.py", ECHO)}
     http.post(f"/admin/v3/functions/public/default/{name}", files=parts).raise_for_status()
 
 
@@ -73,9 +75,12 @@ def probe(producer: pulsar.Producer, consumer: pulsar.Consumer, silent: Callable
     while True:
         producer.send(b"probe")
         try:
-            return consumer.acknowledge(consumer.receive(PROBE_EVERY_MS))
+            message = consumer.receive(PROBE_EVERY_MS)
         except pulsar.Timeout:
             silent()
+        else:
+            consumer.acknowledge(message)
+            return
 
 
 def warm_up(http: httpx.Client, client: pulsar.Client, runtime: str) -> None:

@@ -92,7 +92,8 @@ def _launch(name: str, service_url: str, folder: Path, *, plain: bool) -> Launch
         "resources": {"ram": HEAP},
     }
     details = to_details(infer(FunctionConfig.model_validate(config)))
-    place = Place(java_examples(), *Ports().take(2), folder / f"{name}-0.log")
+    port, metrics_port = Ports().take(2)
+    place = Place(java_examples(), port, metrics_port, folder / f"{name}-0.log")
     java = replace(java, timed_output=not plain)
     launch = JavaLanguage(settings, java).launch(InstanceSpec(details, 0, place.package, "bench", "bench"), place)
     ours = quick_start(java.archive(java.find()), (), HEAP) if plain else []

@@ -37,7 +37,7 @@ def measure(rest: Sequence[str]) -> list[Figure]:
 def bed(folder: Path) -> Iterator[Bed]:
     """Run an API server, a scheduler and controllers that write down each request of ours."""
     binary = subprocess.run([HERE / "up", "--build-only"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    command = [HERE / "up", "--foreground", "--audit", "--data", folder / "bed"]
+    command: list[str | Path] = [HERE / "up", "--foreground", "--audit", "--data", folder / "bed"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -17,7 +17,7 @@ import pulsar
 from supervised import client_of
 from toolchains import CACHE, java_installation
 
-from bench.functions import probe, standalone
+from bench.functions import Parts, probe, standalone
 from bench.report import Figure
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +122,7 @@ class _Bench:
     def _create(self, name: str) -> None:
         topics = {"inputs": [f"{name}-in"], "output": f"{name}-out"}
         config = json.dumps({**topics, **self._how.config})
-        parts = {"functionConfig": (None, config, "application/json"), "data": (self._how.file, self._content)}
+        parts: Parts = {"functionConfig": (None, config, "application/json"), "data": (self._how.file, self._content)}
         answer = self._http.post(f"/admin/v3/functions/public/default/{name}", files=parts)
         if answer.is_error:
             raise SystemExit(f"{self._language}: {answer.text}")

@@ -71,7 +71,11 @@ Row = tuple[str, tuple[float, ...], str, str]
 
 def _of(kind: type[Adapter], parts: Sequence[str], kills: int) -> list[Row]:
     rows: list[Row] = []
-    measures = {"children": partial(_sleepers, kills=kills), "ends": _ends, "lines": _loud}
+    measures: dict[str, Callable[[type[Adapter], Path], list[Row]]] = {
+        "children": partial(_sleepers, kills=kills),
+        "ends": _ends,
+        "lines": _loud,
+    }
     for part in (_warm_up, *(measures[each] for each in parts)):
         with TemporaryDirectory(prefix="magnetar-bench-", ignore_cleanup_errors=True) as folder:
             os.environ[MARK] = folder
@@ -138,7 +142,8 @@ def _started(adapter: Adapter, marks: Sequence[Path]) -> tuple[int, float]:
     """Return the supervisor's process id and the seconds until all children run."""
     began = time.monotonic()
     root = adapter.start()
-    _until(lambda: all(mark.exists() for mark in marks), 60)
+    if not _until(lambda: all(mark.exists() for mark in marks), 60):
+        raise SystemExit(f"not all children of {adapter.name} ran after 60 s")
     return root, time.monotonic() - began
 
 

@@ -39,7 +39,7 @@ class Commands:
 
     def launch(self, spec: InstanceSpec, place: Place) -> Launch:
         command = self.commands[spec.instance_id]
-        return Launch(command, dict(os.environ), place.log_file, linked=True, rotation="in-place", stack_signal=None)
+        return Launch(command, dict(os.environ), place.log_file, linked=True, rotation="in-place", stacks_end_it=True)
 
 
 async def _nothing(_: object) -> None:

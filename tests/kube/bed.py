@@ -110,7 +110,7 @@ def kube_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """Bring a bed up for the whole run; its API server is real, its nodes are fake."""
     folder = tmp_path_factory.mktemp("kube")
     binary = subprocess.run([HERE / "up", "--build-only"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    command = [HERE / "up", "--foreground", "--data", folder / "bed"]
+    command: list[str | Path] = [HERE / "up", "--foreground", "--data", folder / "bed"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
